@@ -1,0 +1,1 @@
+"""What is published, described: DCAT records, provenance, quality, and the territory's own graphs."""

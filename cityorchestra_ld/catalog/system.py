@@ -1,0 +1,59 @@
+"""The territory's own graphs: ontology, code lists, shapes and policies, read from its Turtle files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyoxigraph as ox
+
+from cityorchestra_ld.errors import Place, UsageError
+from cityorchestra_ld.model import Access, GraphInfo, Role, Text
+from cityorchestra_ld.territory import Territory
+
+
+def read_turtle(path: Path, base: str) -> Iterator[ox.Triple]:
+    """Parse one Turtle file of the territory; raise UsageError with the line of the first mistake."""
+    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        for quad in ox.parse(data, format=ox.RdfFormat.TURTLE, base_iri=base):
+            yield quad.triple
+    except SyntaxError as error:
+        raise UsageError(
+            Text(f"Turtle illisible : {error.msg}", f"Not valid Turtle: {error.msg}"),
+            place=Place(file=str(path), line=error.lineno, column_number=error.offset),
+        ) from None
+
+
+def system_graphs(territory: Territory, folder: Path) -> Iterator[tuple[GraphInfo, Path]]:
+    """Write each of the territory's own graphs as N-Triples into `folder`, and name it (MODEL: graphs)."""
+    iris, root = territory.iris, territory.root
+    groups: list[tuple[str, Role, Access, list[Path]]] = [
+        (iris.graph("ontology"), "ontology", Access.PUBLIC,
+         [*sorted((root / "ontology").glob("*.ttl")), *sorted((root / "ontology" / "imports").glob("*.ttl"))]),
+        (iris.graph("shapes"), "shapes", Access.PUBLIC, sorted((root / "shapes").rglob("*.ttl"))),
+        (iris.graph("policy"), "policy", Access.PUBLIC, sorted((root / "policies").glob("*.ttl"))),
+        (iris.graph("policy", "private"), "policy", Access.CONFIDENTIAL, sorted((root / "policies" / "private").glob("*.ttl"))),
+    ]  # fmt: skip
+    for path in sorted((root / "ontology" / "codelists").glob("*.ttl")):
+        groups.append((iris.graph("codelist", path.stem), "codelist", Access.PUBLIC, [path]))
+    for number, (graph, role, access, files) in enumerate(groups):
+        if not files:
+            continue
+        target = folder / f"system-{number}.nt"
+        with target.open("wb") as out:
+            for file_number, file in enumerate(files):
+                triples = (_apart(triple, file_number) for triple in read_turtle(file, territory.base_iri))
+                ox.serialize(triples, out, format=ox.RdfFormat.N_TRIPLES)
+        yield GraphInfo(graph=graph, role=role, access=access), target
+
+
+def _apart(triple: ox.Triple, number: int) -> ox.Triple:
+    """Keep blank nodes of different files apart."""
+
+    def rename(
+        term: ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple,
+    ) -> ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple:
+        return ox.BlankNode(f"f{number}x{term.value}") if isinstance(term, ox.BlankNode) else term
+
+    return ox.Triple(rename(triple.subject), triple.predicate, rename(triple.object))  # type: ignore[arg-type]

@@ -1,0 +1,298 @@
+"""The commands that people type, each a few lines over the stages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cityorchestra_ld.cli import show
+from cityorchestra_ld.errors import Place, Text, UsageError
+from cityorchestra_ld.territory import Territory, load_territory
+
+app = typer.Typer(
+    name="cityorchestra",
+    help="Des fichiers des partenaires à un graphe de connaissances publié. / From partners' files to a published knowledge graph.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+runs_app = typer.Typer(help="Les passages et ce qu'ils ont trouvé. / Runs and what they found.", invoke_without_command=True)
+app.add_typer(runs_app, name="runs")
+
+TerritoryOption = Annotated[
+    Path | None,
+    typer.Option("--territory", help="Dossier du territoire. / Territory folder.", envvar="CITYORCHESTRA_TERRITORY"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Répondre en JSON. / Answer in JSON.")]
+Key = Annotated[str, typer.Argument(metavar="P/D", help="partenaire/jeu de données")]
+
+
+def territory(folder: Path | None) -> Territory:
+    """Load the territory that was asked for: --territory, the current folder, or the reference one in the package."""
+    state = os.environ.get("CITYORCHESTRA_STATE")
+    if folder is None and Path("territory.toml").exists():
+        folder = Path()
+    if folder is not None:
+        return load_territory(folder.resolve(), state=Path(state).resolve() if state else None)
+    with resources.as_file(resources.files("cityorchestra_ld") / "reference") as packaged:
+        if (packaged / "territory.toml").exists():
+            return load_territory(packaged, state=Path(state or "var").resolve())
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "territory.toml").exists():
+        return load_territory(checkout, state=Path(state).resolve() if state else None)
+    raise UsageError(
+        Text("Aucun territoire ici.", "There is no territory here."),
+        place=Place(file=str(Path.cwd())),
+        hint=Text("Allez dans un dossier qui contient territory.toml, ou donnez --territory.",
+                  "Go to a folder that holds territory.toml, or give --territory."),
+    )  # fmt: skip
+
+
+@app.command()
+def run(
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[P/D ...]", help="Jeux de données. / Datasets.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Tous les jeux. / All datasets.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Même si rien n'a changé. / Even if nothing changed.")] = False,
+    all_or_nothing: Annotated[
+        bool, typer.Option("--all-or-nothing", help="Un refus bloque tout. / One refusal blocks all.")
+    ] = False,
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Lire, traduire, valider et publier. / Read, map, validate and publish."""
+    from cityorchestra_ld import pipeline
+
+    where = territory(folder)
+    if bool(keys) == everything:
+        raise UsageError(
+            Text("Donnez des jeux de données, ou --all.", "Give datasets, or --all."),
+            hint=Text(
+                f"Par exemple : {', '.join(list(where.datasets)[:3])}.", f"For example: {', '.join(list(where.datasets)[:3])}."
+            ),
+        )
+    with show.Display(quiet=json) as display:
+        outcome = pipeline.run(
+            where,
+            list(where.datasets) if everything else keys or [],
+            progress=display,
+            force=force,
+            all_or_nothing=all_or_nothing,
+        )
+    if json:
+        show.as_json(outcome)
+        return outcome.exit_code
+    show.summary(outcome.runs)
+    if outcome.generation:
+        number, total = outcome.generation.number, f"{outcome.generation.triples:,}".replace(",", " ")
+        state = Text("publiée", "published") if outcome.published else Text("inchangée", "unchanged")
+        show.say(
+            Text(f"Génération {number} {state.fr} : {total} triplets.", f"Generation {number} {state.en}: {total} triples.")
+        )
+    return outcome.exit_code
+
+
+@app.command()
+def publish(key: Key, dry: Annotated[bool, typer.Option("--show", help="Dire sans faire. / Say, do nothing.")] = False,
+            folder: TerritoryOption = None, json: JsonOption = False) -> int:  # fmt: skip
+    """Publier un jeu de données. / Publish one dataset."""
+    from cityorchestra_ld import pipeline
+
+    with show.Display(quiet=json) as display:
+        outcome = pipeline.run(territory(folder), [key], progress=display, publish=not dry)
+    if json:
+        show.as_json(outcome)
+    else:
+        show.summary(outcome.runs)
+    return outcome.exit_code
+
+
+@app.command()
+def rollback(
+    to: Annotated[int | None, typer.Option(help="Numéro de génération. / Generation number.")] = None,
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Revenir à la génération d'avant. / Go back to the generation before."""
+    from cityorchestra_ld import pipeline
+
+    generation = pipeline.rollback(territory(folder), to)
+    if json:
+        show.as_json({"generation": generation.number, "triples": generation.triples})
+    else:
+        show.say(Text(f"La génération {generation.number} est publiée.", f"Generation {generation.number} is published."))
+    return 0
+
+
+@app.command("map")
+def map_(
+    key: Annotated[str | None, typer.Argument(metavar="[P/D]")] = None,
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="Fichier RML ou YARRRML. / RML or YARRRML file.")] = None,
+    base_dir: Annotated[Path | None, typer.Option("--base-dir", help="Dossier des sources. / Folder of the sources.")] = None,
+    base_iri: Annotated[str, typer.Option("--base-iri")] = "http://example.com/",
+    out: Annotated[Path | None, typer.Option("--out", help="Fichier N-Quads. / N-Quads file.")] = None,
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Traduire en RDF, sans valider ni publier. / Map to RDF, without validation or publication."""
+    from cityorchestra_ld import stages
+
+    if out is None or (key is None) == (mapping is None):
+        raise UsageError(
+            Text(
+                "Donnez P/D ou --mapping M --base-dir D, et --out F.nq.",
+                "Give P/D or --mapping M --base-dir D, and --out F.nq.",
+            )
+        )
+    if key is not None:
+        report = stages.map_dataset(territory(folder), key, out)
+    else:
+        report = stages.map_file(mapping, base_dir or mapping.parent, base_iri, out)  # type: ignore[arg-type, union-attr]
+    if json:
+        show.as_json(report)
+    else:
+        for name, count in report.per_map.items():
+            show.say(Text(f"{count:>10} quads  {name}", f"{count:>10} quads  {name}"))
+        show.say(Text(f"{report.quads} quads dans {out}.", f"{report.quads} quads in {out}."))
+    return 0
+
+
+@app.command()
+def check(key: Key, folder: TerritoryOption = None, json: JsonOption = False) -> int:
+    """Vérifier une correspondance avant de lire une ligne. / Check a mapping before any row is read."""
+    from cityorchestra_ld import stages
+
+    findings = stages.check(territory(folder), key)
+    if json:
+        show.as_json(findings)
+    else:
+        for finding in findings:
+            show.failure(finding)
+        if not findings:
+            show.say(Text(f"{key} : rien à signaler.", f"{key}: nothing to report."))
+    return findings[0].exit_code if findings else 0
+
+
+@app.command()
+def validate(
+    key: Annotated[str | None, typer.Argument(metavar="[P/D]")] = None,
+    file: Annotated[
+        list[str] | None, typer.Option("--file", help="[source=]fichier à essayer. / [source=]file to try.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="RDF quelconque. / Any RDF.")] = None,
+    shapes: Annotated[list[Path] | None, typer.Option("--shapes", help="Formes SHACL. / SHACL shapes.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Écrire le rapport (.ttl .html .csv .json). / Write the report.")
+    ] = None,
+    engine: Annotated[Literal["auto", "fast", "pyshacl"], typer.Option("--engine")] = "auto",
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Valider un jeu de données, ou un fichier RDF, sans publier. / Validate a dataset or any RDF, without publishing."""
+    from cityorchestra_ld import stages
+
+    if (key is None) == (data is None):
+        raise UsageError(Text("Donnez P/D, ou --data F --shapes S.", "Give P/D, or --data F --shapes S."))
+    if data is not None:
+        return stages.validate_file(data, shapes or [], report, engine, json=json)
+    return stages.validate_dataset(territory(folder), key or "", file or [], report, json=json)
+
+
+@app.command()
+def query(
+    file: Annotated[str, typer.Argument(help="Fichier .rq, ou - pour l'entrée standard. / .rq file, or - for standard input.")],
+    format_: Annotated[str, typer.Option("--format", help="json csv tsv xml ttl nt jsonld rdf")] = "",
+    bindings: Annotated[list[str] | None, typer.Option("--set", help="nom=terme. / name=term.")] = None,
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Poser une question SPARQL à ce qui est publié. / Ask what is published a SPARQL question."""
+    from cityorchestra_ld import stages
+
+    text = sys.stdin.read() if file == "-" else stages.read_text(Path(file))
+    return stages.query(territory(folder), text, bindings or [], format_ or ("json" if json else "csv"), sys.stdout.buffer)
+
+
+@app.command()
+def describe(
+    iri: str,
+    format_: Annotated[str, typer.Option("--format")] = "ttl",
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Décrire une ressource publiée. / Describe a published resource."""
+    from cityorchestra_ld import stages
+
+    return stages.describe(territory(folder), iri, "jsonld" if json else format_, sys.stdout.buffer)
+
+
+@app.command()
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: Annotated[int | None, typer.Option(help="Processus de requête. / Query processes.")] = None,
+    folder: TerritoryOption = None,
+) -> int:
+    """Servir ce qui est publié : SPARQL, pages, données liées. / Serve what is published: SPARQL, pages, linked data."""
+    from cityorchestra_ld import stages
+
+    return stages.serve(territory(folder), host, port, workers)
+
+
+@app.command()
+def doctor(folder: TerritoryOption = None, json: JsonOption = False) -> int:
+    """Vérifier l'installation, le territoire et le dépôt. / Check the installation, the territory and the store."""
+    from cityorchestra_ld import doctor as examination
+
+    findings = examination.examine(territory(folder))
+    if json:
+        show.as_json(findings)
+    else:
+        for finding in findings:
+            mark = {"ok": "✓", "warning": "!", "error": "✗"}[finding.level]
+            show.say(Text(f"{mark} {finding.text.fr}", f"{mark} {finding.text.en}"))
+    return max((finding.exit_code for finding in findings), default=0)
+
+
+@runs_app.callback()
+def runs_default(context: typer.Context, folder: TerritoryOption = None, json: JsonOption = False) -> None:
+    """Lister les passages. / List runs."""
+    if context.invoked_subcommand is None:
+        runs_list(folder, json)
+
+
+@runs_app.command("list")
+def runs_list(folder: TerritoryOption = None, json: JsonOption = False) -> int:
+    """Lister les passages, le plus récent d'abord. / List runs, newest first."""
+    from cityorchestra_ld.runs import RunFolder
+
+    found = RunFolder(territory(folder).state).list()
+    if json:
+        show.as_json(found)
+    else:
+        show.runs_table(found)
+    return 0
+
+
+@runs_app.command("show")
+def runs_show(
+    identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="Sans ID : le dernier passage de chaque jeu. / Without ID: the last run of each dataset.")] = None,
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:  # fmt: skip
+    """Montrer un passage, ou ce qui est publié. / Show one run, or what is published."""
+    from cityorchestra_ld import stages
+    from cityorchestra_ld.runs import RunFolder
+
+    where = territory(folder)
+    if identity is None:
+        found = stages.published_runs(where)
+        show.as_json(found) if json else show.summary(found)
+        return 0
+    run_ = RunFolder(where.state).load(identity)
+    show.as_json(run_) if json else show.run_details(run_)
+    return 0

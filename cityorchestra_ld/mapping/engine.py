@@ -1,0 +1,209 @@
+"""Run a plan: compile each source to one SELECT whose rows hold whole N-Quads lines, and stream them to a file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, Text
+from cityorchestra_ld.mapping.diagnose import explain_failure
+from cityorchestra_ld.mapping.expressions import Check
+from cityorchestra_ld.mapping.plan import Plan, TriplesMap
+from cityorchestra_ld.mapping.relations import Rows, UnknownReferenceError
+from cityorchestra_ld.mapping.sql import text
+from cityorchestra_ld.mapping.statements import Compiled, MapCompiler
+from cityorchestra_ld.mapping.vocabulary import nearest
+from cityorchestra_ld.mapping.workspace import Workspace, workspace
+from cityorchestra_ld.model import Table
+
+_RAW: Final = "(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '', USE_TMP_FILE false)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapReport:
+    """What a run of a plan read and wrote; duplicates are counted as often as they were written."""
+
+    quads: int
+    records: Mapping[str, int] = field(default_factory=dict)
+    per_map: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Unit:
+    """All triples maps over one relation: one scan."""
+
+    source: str
+    rows: Rows
+    maps: list[Compiled]
+    checks: list[Check]
+
+    @property
+    def statement(self) -> str:
+        """Write the SELECT that gives, for each record, all its lines as one text."""
+        chunks = [line.sql for compiled in self.maps for line in compiled.lines]
+        whole = f"nullif(concat_ws(chr(10), {', '.join(chunks)}), '')"
+        return f"SELECT l FROM ({self.rows.select(f'{whole} AS l')}) WHERE l IS NOT NULL"
+
+    @property
+    def counting(self) -> str:
+        """Write the SELECT that counts records, and lines for each triples map."""
+        sums = [" + ".join(f"({line.count})" for line in compiled.lines) or "0" for compiled in self.maps]
+        columns = ["count(*)", *(f"coalesce(sum({total}), 0)::BIGINT" for total in sums)]
+        return self.rows.select(", ".join(columns))
+
+
+def compile_units(opened: Workspace, *, strict: bool, default_graph: str | None = None) -> list[Unit]:
+    """Compile a plan over its sources; raise MappingError for what the sources do not have."""
+    grouped: dict[object, list[TriplesMap]] = {}
+    for item in opened.plan.maps:
+        grouped.setdefault(opened.plan.source_key(item.source), []).append(item)
+    units = []
+    for items in grouped.values():
+        unit = Unit(items[0].source, _named(opened, items[0]), [], [])
+        for item in items:
+            compiler = MapCompiler(
+                opened.plan, item, unit.rows, opened.rows, unit.checks, strict=strict, default_graph=default_graph
+            )  # fmt: skip
+            try:
+                unit.maps.append(compiler.compile())
+            except UnknownReferenceError as error:
+                raise unknown_reference(opened, item, error) from error
+            except ValueError as error:
+                raise bad_path(opened, item, str(error)) from error
+        units.append(unit)
+    return units
+
+
+def _named(opened: Workspace, item: TriplesMap) -> Rows:
+    try:
+        return opened.rows(item.source)
+    except UnknownReferenceError as error:
+        raise unknown_reference(opened, item, error) from error
+    except ValueError as error:
+        raise bad_path(opened, item, str(error)) from error
+
+
+def unknown_reference(opened: Workspace, item: TriplesMap, error: UnknownReferenceError) -> MappingError:
+    """Say that a column or field does not exist, and which one is near."""
+    source = opened.plan.logical.get(item.source)
+    where = source.spec.name if source else item.source
+    return MappingError(
+        Text(f"Aucune colonne « {error.reference} » dans {where}.", f"No column '{error.reference}' in {where}."),
+        place=Place(file=str(opened.plan.path), line=item.line, column=error.reference, rule=item.name),
+        hint=nearest(error.reference, error.known),
+    )
+
+
+def bad_path(opened: Workspace, item: TriplesMap, path: str) -> MappingError:
+    """Say that a reference is no JSONPath that can be followed."""
+    return MappingError(
+        Text("Référence JSONPath mal formée ou non prise en charge.", "Malformed or unsupported JSONPath reference."),
+        place=Place(file=str(opened.plan.path), line=item.line, value=path, rule=item.name),
+        hint=Text("Par exemple $.nom, $.adresse.ville, $.membres[*].code.", "For example $.name, $.address.city, $.members[*].code."),
+    )
+
+
+def materialize(
+    plan: Plan,
+    tables: Mapping[str, Table],
+    out: Path,
+    *,
+    default_graph: str | None = None,
+    threads: int = 2,
+    memory_mb: int = 1024,
+) -> MapReport:
+    """
+    Write the graph of a plan as N-Quads; raise MappingError naming rule, file, row, column and value, and leave nothing behind.
+
+    Triples without a graph of their own go to `default_graph`, or to the default graph when there is none. A triple that several
+    records give is written several times: readers of RDF see a set.
+    """
+    part = out.with_name(out.name + ".part")
+    try:
+        with workspace(plan, tables, out.parent, threads=threads, memory_mb=memory_mb) as opened:
+            report = _run(opened, part, default_graph)
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return report
+
+
+def _run(opened: Workspace, part: Path, default_graph: str | None) -> MapReport:
+    records: dict[str, int] = {}
+    per_map = {item.name: 0 for item in opened.plan.maps}
+    pieces = []
+    for number, unit in enumerate(compile_units(opened, strict=True, default_graph=default_graph)):
+        piece = opened.folder / f"quads{number}.nq"
+        counts = _run_unit(opened, unit, piece, default_graph)
+        name, expected = opened.expected(unit.source)
+        records[name] = max(records.get(name, 0), expected if expected is not None else counts[0])
+        if unit.source in opened.plan.logical and expected is not None and expected != counts[0]:
+            raise _lost_records(opened.tables[name], counts[0], expected)
+        per_map.update({compiled.map.name: count for compiled, count in zip(unit.maps, counts[1:], strict=True)})
+        pieces.append(piece)
+    _join(pieces, part)
+    return MapReport(quads=sum(per_map.values()), records=records, per_map=per_map)
+
+
+def _run_unit(opened: Workspace, unit: Unit, piece: Path, default_graph: str | None) -> tuple[int, ...]:
+    try:
+        return _execute(opened, unit, piece)
+    except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
+        if opened.typed and unit.rows.kind != "csv" and "co$failed" not in str(error):
+            # records of the same place have different shapes: read them as plain JSON
+            opened.typed = False
+            again = next(u for u in compile_units(opened, strict=True, default_graph=default_graph) if u.source == unit.source)
+            return _run_unit(opened, again, piece, default_graph)
+        raise explain_failure(opened, unit.source, error, compile_units) from error
+    except duckdb.Error as error:
+        raise explain_failure(opened, unit.source, error, compile_units) from error
+
+
+def _execute(opened: Workspace, unit: Unit, piece: Path) -> tuple[int, ...]:
+    if any(compiled.lines for compiled in unit.maps):
+        opened.connection.execute(f"COPY ({unit.statement}) TO {text(str(piece))} {_RAW}")
+    counts = opened.connection.execute(unit.counting).fetchone()
+    return tuple(int(count) for count in counts or (0,))
+
+
+def _lost_records(table: Table, count: int, expected: int) -> MappingError:
+    """Say that the reader did not see every record: the independent count of the staging disagrees."""
+    return MappingError(
+        Text(
+            f"{count} enregistrements lus sur {expected} : le fichier n'est pas lu comme il est écrit.",
+            f"{count} of {expected} records were read: the file is not read as it is written.",
+        ),
+        place=Place(file=table.label),
+        hint=Text("Vérifiez le délimiteur et les guillemets du fichier.", "Check the delimiter and the quotes of the file."),
+    )
+
+
+def _join(pieces: Iterable[Path], part: Path) -> None:
+    """Make one file of the pieces; the first is renamed, the others are copied after it."""
+    existing = [piece for piece in pieces if piece.exists()]
+    existing.sort(key=lambda piece: -piece.stat().st_size)
+    if not existing:
+        part.write_bytes(b"")
+        return
+    existing[0].replace(part)
+    try:
+        with part.open("ab") as out:
+            for piece in existing[1:]:
+                with piece.open("rb") as source:
+                    shutil.copyfileobj(source, out, 1 << 20)
+    except OSError as error:
+        raise disk_error(error, part) from error
+
+
+def disk_error(error: Exception, path: Path) -> CityOrchestraError:
+    """Say that the result cannot be written."""
+    return MappingError(
+        Text(f"Le résultat ne peut pas être écrit : {error}", f"The result cannot be written: {error}"),
+        place=Place(file=str(path)),
+        hint=Text("Libérez de la place sur le disque.", "Free some space on the disk."),
+    )

@@ -1,0 +1,179 @@
+"""Logical views (RML-LV): named fields over a relation, records inside records, and joins, as nested SELECTs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from cityorchestra_ld.errors import MappingError, Place, Text
+from cityorchestra_ld.mapping import jsonpath
+from cityorchestra_ld.mapping.plan import Expression, Field, Fixed, Reference, Template, View, ViewJoin
+from cityorchestra_ld.mapping.relations import ROW, JsonPaths, Rows, Shape, UnknownReferenceError, json_value
+from cityorchestra_ld.mapping.sql import Lit, Value, combine, guarded, listed
+from cityorchestra_ld.namespaces import XSD
+
+Factory = Callable[[str], Rows]
+
+
+class ViewRows(Rows):
+    """A view: its fields are columns, made by unnesting lists one after the other."""
+
+    kind = "view"
+
+    def __init__(self, view: View, base: Rows, factory: Factory) -> None:
+        super().__init__(base.names)
+        self.view = view
+        self.base = base
+        self.factory = factory
+        self._fields: dict[str, Value] = {}
+        self._relation = base.select(f"*, {ROW} - 1 AS co_index", numbered=True)
+        index = self.names.column()
+        self._relation = f"SELECT * EXCLUDE (co_index), co_index AS {index} FROM ({self._relation})"
+        self._indexes: list[str] = []
+        self._name("#", _index(index, "#"))
+        for field in view.fields:
+            self._add(field, "", base.resolve)
+        for join in view.joins:
+            self._join_view(join)
+
+    def resolve(self, reference: str) -> Value:
+        """Return a field of the view."""
+        if reference not in self._fields:
+            raise UnknownReferenceError(reference, self._fields)
+        return self._fields[reference]
+
+    def scan(self, *, numbered: bool) -> str:
+        """Return the nested SELECTs; they always carry the number of the record that they come from."""
+        return f"({self._relation})"
+
+    @property
+    def identity(self) -> str:
+        """Return SQL that tells the rows of the view apart."""
+        return "concat_ws('.', " + ", ".join([f"{ROW}::VARCHAR", *(f"{column}::VARCHAR" for column in self._indexes)]) + ")"
+
+    # --- fields ---------------------------------------------------------------------------------------------------------------
+
+    def _name(self, name: str, value: Value) -> None:
+        if name in self._fields:
+            raise MappingError(
+                Text(f"Deux champs s'appellent « {name} ».", f"Two fields are named '{name}'."),
+                place=Place(line=self.view.line, value=name, rule=self.view.name),
+            )
+        self._fields[name] = replace(value, references=(name,))
+
+    def _add(self, field: Field, prefix: str, resolve: Callable[[str], Value]) -> None:
+        name = prefix + field.name
+        if field.iterator is not None:
+            value = self._iterated(field, resolve)
+        else:
+            value = _expression(field.expression, resolve)
+        column, index, is_json = self._unnest(value)
+        self._name(f"{name}.#", index)
+        current = json_value(column, name) if is_json else Value((column,), (f"{column} IS NOT NULL",), natural=value.natural)
+        if field.iterator is None:
+            self._name(name, current)
+        elif name in self._fields:
+            self._name(name, current)
+        if field.fields:
+            inner = column if is_json and field.iterator is not None else _embedded(current)
+            paths = JsonPaths(self.names, inner, Shape(leaf=True))
+            for child in field.fields:
+                self._add(child, f"{name}.", paths.resolve)
+
+    def _iterated(self, field: Field, resolve: Callable[[str], Value]) -> Value:
+        if field.formulation == "csv":
+            raise MappingError(
+                Text("Du CSV à l'intérieur d'un enregistrement n'est pas pris en charge.", "CSV inside a record is not supported."),
+                place=Place(line=self.view.line, value=field.name, rule=self.view.name),
+            )
+        value = resolve(field.iterator or "$")
+        if value.raw is None:
+            value = replace(value, raw=_embedded(value))
+        return value
+
+    def _unnest(self, value: Value) -> tuple[str, Value, bool]:
+        """Give each repetition of a value a row of its own; a record without value keeps one row."""
+        is_json = value.raw is not None
+        body = guarded(value.guards, value.raw if value.raw is not None else value.sql)
+        column, index = self.names.column(), self.names.column()
+        if not value.loops:
+            self._relation = f"SELECT *, {body} AS {column}, CASE WHEN ({body}) IS NOT NULL THEN 0 END AS {index} FROM ({self._relation})"
+            return column, _index(index, "#"), is_json
+        kind = "JSON" if is_json else "VARCHAR"
+        items = self.names.column()
+        self._indexes.append(index)
+        self._relation = f"SELECT *, {listed(body, value.loops)} AS {items} FROM ({self._relation})"
+        empty = f"coalesce(len({items}), 0) = 0"
+        self._relation = (
+            f"SELECT * EXCLUDE ({items}), unnest(CASE WHEN {empty} THEN [NULL]::{kind}[] ELSE {items} END) AS {column}, "
+            f"unnest(CASE WHEN {empty} THEN [NULL]::BIGINT[] ELSE range(len({items})) END) AS {index} FROM ({self._relation})"
+        )
+        return column, _index(index, "#"), is_json
+
+    # --- joins ----------------------------------------------------------------------------------------------------------------
+
+    def _join_view(self, join: ViewJoin) -> None:
+        parent = self.factory(join.parent)
+        fields = [(field, _expression(field.expression, parent.resolve)) for field in join.fields]
+        keys = [_expression(condition.parent, parent.resolve) for condition in join.conditions]
+        children = [_expression(condition.child, self.resolve) for condition in join.conditions]
+        columns = [self.names.column() for _ in fields]
+        sides = [self.names.column() for _ in keys]
+        made = [f"{_single(value)} AS {column}" for (_, value), column in zip(fields, columns, strict=True)]
+        made += [f"{guarded(value.guards, value.sql)} AS {column}" for value, column in zip(keys, sides, strict=True)]
+        right = parent.select(", ".join(made))
+        child_columns = [self.names.column() for _ in children]
+        left = ", ".join(f"{guarded(v.guards, v.sql)} AS {c}" for v, c in zip(children, child_columns, strict=True))
+        row, index = self.names.column(), self.names.column()
+        on = " AND ".join(f"a.{c} = p.{s}" for c, s in zip(child_columns, sides, strict=True))
+        kind = "JOIN" if join.inner else "LEFT JOIN"
+        taken = ", ".join(f"p.{column}" for column in columns)
+        self._relation = (
+            f"SELECT a.* EXCLUDE ({', '.join([*child_columns, row])}), {taken}, "
+            f"row_number() OVER (PARTITION BY a.{row}) - 1 AS {index} "
+            f"FROM (SELECT *, {left}, row_number() OVER () AS {row} FROM ({self._relation})) a {kind} ({right}) p ON {on}"
+        )
+        self._indexes.append(index)
+        for (field, value), column in zip(fields, columns, strict=True):
+            natural = value.natural
+            current = json_value(column, field.name) if value.raw is not None else Value(
+                (column,), (f"{column} IS NOT NULL",), natural=natural
+            )  # fmt: skip
+            self._name(field.name, current)
+            self._name(f"{field.name}.#", _index(index, "#"))
+
+
+def _single(value: Value) -> str:
+    return guarded(value.guards, value.raw if value.raw is not None else value.sql)
+
+
+def _index(column: str, name: str) -> Value:
+    return Value((f"{column}::VARCHAR",), (f"{column} IS NOT NULL",), natural=XSD + "integer", references=(name,))
+
+
+def _embedded(value: Value) -> str:
+    """Return the JSON that a text holds; text that is no JSON gives nothing."""
+    return f"CASE WHEN json_valid({value.sql}) THEN json({value.sql}) END"
+
+
+def _expression(expression: Expression | None, resolve: Callable[[str], Value]) -> Value:
+    if isinstance(expression, Fixed):
+        return Value((Lit(expression.term.value),))
+    if isinstance(expression, Reference):
+        return resolve(expression.text)
+    if isinstance(expression, Template):
+        pieces: list[str] = []
+        values: list[Value] = []
+        for part in expression.parts:
+            if isinstance(part, str):
+                pieces.append(Lit(part))
+            else:
+                values.append(resolve(part.text))
+                pieces += values[-1].pieces
+        return combine(values, pieces)
+    raise MappingError(Text("Un champ de vue n'appelle pas de fonction.", "A field of a view calls no function."))
+
+
+def paths_of(fields: Sequence[Field]) -> list[jsonpath.Path]:
+    """Return the paths that the outermost fields ask of a record."""
+    return [jsonpath.parse(field.iterator) for field in fields if field.iterator is not None]

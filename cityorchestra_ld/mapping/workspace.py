@@ -1,0 +1,154 @@
+"""A DuckDB connection that can touch nothing but one folder of work, and the sources of a plan laid out in it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import msgspec
+
+from cityorchestra_ld.errors import MappingError, Place, Text
+from cityorchestra_ld.mapping import jsonpath
+from cityorchestra_ld.mapping.functions_data import DATA_MACROS
+from cityorchestra_ld.mapping.plan import LogicalSource, Plan
+from cityorchestra_ld.mapping.relations import JSON_MACROS, CsvRows, JsonRows, Names, Rows
+from cityorchestra_ld.mapping.terms import MACROS
+from cityorchestra_ld.mapping.views import ViewRows
+from cityorchestra_ld.mapping.vocabulary import nearest
+from cityorchestra_ld.model import Table
+
+_NEWLINES: Final = bytes.maketrans(b"\r\n", b"  ")
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of a JSON source, one a line."""
+
+    path: Path
+    count: int
+    largest: int
+
+
+class Workspace:
+    """Everything that one compilation needs of the machine: a connection, a folder, and the relations of the sources."""
+
+    def __init__(self, plan: Plan, tables: Mapping[str, Table], folder: Path, *, threads: int, memory_mb: int) -> None:
+        self.plan = plan
+        self.tables = tables
+        self.folder = folder
+        self.typed = True
+        self._records: dict[object, Records] = {}
+        self.connection = _connect(folder, [table.path for table in tables.values()], threads, memory_mb)
+
+    def table(self, source: LogicalSource) -> Table:
+        """Return the staged file of a source; raise MappingError when it is not there."""
+        found = self.tables.get(source.spec.name)
+        if found is None:
+            raise MappingError(
+                Text(f"Le fichier « {source.spec.name} » n'a pas été fourni.", f"The file '{source.spec.name}' was not supplied."),
+                place=Place(file=str(self.plan.path), line=source.line),
+                hint=nearest(source.spec.name, self.tables),
+            )
+        if found.format != source.formulation:
+            raise MappingError(
+                Text(
+                    f"« {source.spec.name} » est un fichier {found.format.upper()}, la correspondance le lit comme {source.formulation.upper()}.",
+                    f"'{source.spec.name}' is a {found.format.upper()} file, the mapping reads it as {source.formulation.upper()}.",
+                ),
+                place=Place(file=str(self.plan.path), line=source.line),
+            )
+        return found
+
+    def rows(self, name: str) -> Rows:
+        """Return a fresh relation of a source or view."""
+        return self._rows(name, Names())
+
+    def _rows(self, name: str, names: Names) -> Rows:
+        if name in self.plan.views:
+            view = self.plan.views[name]
+            return ViewRows(view, self._rows(view.on, names), lambda parent: self._rows(parent, names))
+        source = self.plan.logical[name]
+        table = self.table(source)
+        if source.formulation == "csv":
+            return CsvRows(names, table)
+        records = self.records(source)
+        return JsonRows(names, records.path, source.references, typed=self.typed, largest=records.largest)
+
+    def records(self, source: LogicalSource) -> Records:
+        """Split a JSON document into one line per record, once."""
+        if source.key not in self._records:
+            path = self.folder / f"records{len(self._records)}.ndjson"
+            self._records[source.key] = split_records(self.table(source), source.iterator or "$", path)
+        return self._records[source.key]
+
+    def expected(self, name: str) -> tuple[str, int | None]:
+        """Return the file under a source or view, and how many records it has by an independent count."""
+        source = self.plan.base_source(name)
+        table = self.table(source)
+        return source.spec.name, table.records if source.formulation == "csv" else self.records(source).count
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+
+@contextmanager
+def workspace(plan: Plan, tables: Mapping[str, Table], parent: Path, *, threads: int = 2, memory_mb: int = 1024) -> Iterator[Workspace]:
+    """Open a workspace in a folder that disappears at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=".mapping-", dir=parent))
+    try:
+        opened = Workspace(plan, tables, folder, threads=threads, memory_mb=memory_mb)
+        try:
+            yield opened
+        finally:
+            opened.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _connect(folder: Path, files: list[Path], threads: int, memory_mb: int) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={"threads": threads, "memory_limit": f"{memory_mb}MB"})
+    allowed = "[" + ", ".join("'" + str(file.resolve()).replace("'", "''") + "'" for file in files) + "]"
+    place = str(folder.resolve()).replace("'", "''")
+    for setting in (
+        "SET autoinstall_known_extensions = false",
+        "SET autoload_known_extensions = false",
+        "SET preserve_insertion_order = false",
+        "SET enable_progress_bar = false",
+        "SET allow_community_extensions = false",
+        f"SET temp_directory = '{place}/spill'",
+        f"SET allowed_directories = ['{place}']",
+        f"SET allowed_paths = {allowed}",
+        "SET enable_external_access = false",
+    ):
+        connection.execute(setting)
+    for macro in (*MACROS, *JSON_MACROS, *DATA_MACROS):
+        connection.execute(macro)
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def split_records(table: Table, iterator: str, path: Path) -> Records:
+    """Write the records that the iterator selects, one a line with its number; raise MappingError for malformed JSON."""
+    count = largest = 0
+    document = table.path.read_bytes()
+    try:
+        with path.open("wb") as out:
+            for _, raw in jsonpath.find(document, jsonpath.parse(iterator)):
+                count += 1
+                record = bytes(raw).translate(_NEWLINES)
+                largest = max(largest, len(record))
+                out.write(b'{"n":%d,"r":%s}\n' % (count, record))
+    except msgspec.DecodeError as error:
+        raise MappingError(
+            Text(f"Le fichier n'est pas du JSON bien formé : {error}", f"The file is not well-formed JSON: {error}"),
+            place=Place(file=table.label),
+            hint=Text("Le fichier est peut-être tronqué : demandez-le à nouveau.", "The file may be truncated: ask for it again."),
+        ) from error
+    return Records(path, count, largest)

@@ -1,0 +1,341 @@
+"""Take one dataset from partner bytes to triples that conform, inside its run folder; nothing is published here."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyoxigraph as ox
+
+from cityorchestra_ld import __version__
+from cityorchestra_ld.catalog.snapshots import keep_source
+from cityorchestra_ld.catalog.system import read_turtle
+from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, ShapesError, SourceError
+from cityorchestra_ld.mapping import MapReport, Plan, Wanted, materialize, read_mapping, trace
+from cityorchestra_ld.model import GraphInfo, Origin, Result, Severity, Table, Text, ValidationReport
+from cityorchestra_ld.runs import Failure, Run, RunFolder, SourceRecord, Status
+from cityorchestra_ld.sources import stage
+from cityorchestra_ld.store import EmbeddedStore
+from cityorchestra_ld.territory import Dataset, Territory
+from cityorchestra_ld.validation import load_shapes, validate, with_origins, write_reports
+
+Say = Callable[[str, str], None]
+
+
+class DoesNotConformError(RefusedError):
+    """The data break at least one rule that blocks publication."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """One dataset, ready to be published or not."""
+
+    run: Run
+    info: GraphInfo
+    content: Path | None  # N-Quads, or nothing when the run failed or nothing changed
+
+
+@dataclass(slots=True)
+class _Work:
+    """A run being made."""
+
+    dataset: Dataset
+    folder: Path
+    seconds: dict[str, float] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    mapped: MapReport | None = None
+    report: ValidationReport | None = None
+    fingerprint: str = ""
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 3)
+
+
+class Preparer:
+    """The stages before publication, with what they share: territory, store and the graphs every shape may look at."""
+
+    def __init__(self, territory: Territory, store: EmbeddedStore, common: Sequence[Path]) -> None:
+        self.territory = territory
+        self.store = store
+        self.common = tuple(common)
+
+    def prepare(
+        self,
+        key: str,
+        folder: RunFolder,
+        say: Say,
+        ready: Mapping[str, Prepared],
+        *,
+        force: bool,
+        files: Mapping[str, Path],
+    ) -> Prepared:
+        """Take one dataset through reading, mapping and validation; what fails is told in the run, not raised."""
+        dataset, started = self.territory.dataset(key), datetime.now(UTC)
+        identity, path = folder.start(key, started)
+        work = _Work(dataset=dataset, folder=path)
+        info = GraphInfo(graph=self.territory.graph_of(dataset), role=dataset.graph, access=dataset.access, dataset=key)
+        failure: CityOrchestraError | None = None
+        content: Path | None = None
+        try:
+            content = self._stages(work, say, ready, force=force, files=files)
+        except CityOrchestraError as error:
+            failure = error
+        except OSError as error:
+            failure = SourceError(
+                Text(f"Le système refuse une lecture ou une écriture : {error.strerror}.", f"The system refuses a read or a write: {error.strerror}."),
+                place=Place(file=str(error.filename or path)),
+                hint=Text("Vérifiez la place libre et les droits du dossier.", "Check free space and the permissions of the folder."),
+            )  # fmt: skip
+        run = self._record(identity, work, started, failure, changed=content is not None)
+        if failure is not None:
+            (path / "report.txt").write_text(failure.render("fr") + "\n\n" + failure.render("en") + "\n", encoding="utf-8")
+        folder.save(run)
+        return Prepared(run=run, info=info, content=content)
+
+    def _stages(
+        self, work: _Work, say: Say, ready: Mapping[str, Prepared], *, force: bool, files: Mapping[str, Path]
+    ) -> Path | None:
+        dataset = work.dataset
+        with work.timed("read"):
+            say(dataset.key, "read")
+            self._read(work, files)
+            shapes = self._shapes(dataset)
+            work.fingerprint = self._fingerprint(work, ready)
+        if not force and not files and self._published(dataset) == work.fingerprint:
+            return None
+        with work.timed("map"):
+            say(dataset.key, "map")
+            plan = read_mapping(dataset.mapping, base_iri=self.territory.base_iri)
+            content = self._map(work, plan)
+        with work.timed("validate"):
+            say(dataset.key, "validate")
+            context = [*self.common, *self._context(dataset, ready, work.folder)]
+            report = validate(content, shapes, context=context)
+        with work.timed("explain"):
+            work.report = with_origins(report, lambda results: self._origins(plan, work.tables, results))
+            write_reports(work.report, shapes, work.folder, title=dataset.title)
+        if not work.report.conforms or (dataset.warnings_block and work.report.counts.get(Severity.WARNING, 0)):
+            raise _does_not_conform(work.report, work.folder)
+        for table in work.tables.values():
+            keep_source(self.territory.state, table.sha256, table.original)
+        return content
+
+    def _shapes(self, dataset: Dataset):  # type: ignore[no-untyped-def]
+        own = self.territory.root / "shapes" / f"{dataset.key}.ttl"
+        if not own.exists():
+            raise ShapesError(
+                Text("Ce jeu de données n'a pas de règles de validation.", "This dataset has no shapes."),
+                place=Place(file=str(own)),
+                hint=Text("Écrivez ce fichier : un jeu sans règles n'est pas publié.", "Write that file: a dataset without shapes is not published."),
+            )  # fmt: skip
+        return load_shapes(self.territory.shapes_of(dataset), base_iri=self.territory.base_iri)
+
+    def _read(self, work: _Work, files: Mapping[str, Path]) -> None:
+        target = work.folder / "sources"
+        target.mkdir()
+        for spec in work.dataset.sources:
+            actual = replace(spec, path=files[spec.name], url=None, member=None) if spec.name in files else spec
+            work.tables[spec.name] = stage(actual, target, self.territory.limits, cache=self.territory.state / "cache")
+
+    def _published(self, dataset: Dataset) -> str | None:
+        current = self.store.current()
+        return current.meta.get(f"fingerprint:{dataset.key}") if current else None
+
+    def _fingerprint(self, work: _Work, ready: Mapping[str, Prepared]) -> str:
+        """Hash everything that decides the result: bytes, mapping, shapes, settings, context, software."""
+        digest = hashlib.sha256(__version__.encode())
+        for table in sorted(work.tables.values(), key=lambda t: t.name):
+            digest.update(f"{table.name} {table.sha256}\n".encode())
+        dataset = work.dataset
+        for path in (
+            dataset.folder / "dataset.toml",
+            dataset.mapping,
+            dataset.folder / "static.ttl",
+            *self.territory.shapes_of(dataset),
+            *self.common,
+        ):
+            if path.exists():
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        current = self.store.current()
+        for key in dataset.context:
+            if key in ready:
+                digest.update(ready[key].run.fingerprint.encode())
+            elif current:
+                digest.update(current.meta.get(f"fingerprint:{key}", "").encode())
+        return digest.hexdigest()
+
+    def _map(self, work: _Work, plan: Plan) -> Path:
+        dataset = work.dataset
+        check_sources(plan, dataset)
+        content = work.folder / "quads.nq"
+        graph = self.territory.graph_of(dataset)
+        work.mapped = materialize(plan, work.tables, content, default_graph=graph)
+        empty = [
+            name
+            for name, count in work.mapped.per_map.items()
+            if not count and name.rpartition("#")[2] not in dataset.allow_empty
+        ]
+        if empty:
+            raise MappingError(
+                Text(f"Aucun triplet ne sort de : {', '.join(empty)}.", f"No triple comes out of: {', '.join(empty)}."),
+                place=Place(file=str(dataset.mapping), rule=empty[0]),
+                hint=Text(
+                    "Vérifiez l'itérateur et les noms de colonnes, ou déclarez allow_empty dans dataset.toml.",
+                    "Check the iterator and the column names, or declare allow_empty in dataset.toml.",
+                ),
+            )
+        static = dataset.folder / "static.ttl"
+        if static.exists():
+            with content.open("ab") as out:
+                ox.serialize(
+                    (ox.Quad(t.subject, t.predicate, t.object, ox.NamedNode(graph)) for t in read_turtle(static, self.territory.base_iri)),
+                    out, format=ox.RdfFormat.N_QUADS,
+                )  # fmt: skip
+        return content
+
+    def _context(self, dataset: Dataset, ready: Mapping[str, Prepared], folder: Path) -> Iterator[Path]:
+        for key in dataset.context:
+            other = ready.get(key)
+            if other is not None and other.content is not None:
+                yield other.content
+                continue
+            path = self.store.export(self.territory.graph_of(self.territory.dataset(key)), folder)
+            if path is not None:
+                yield path
+
+    def _origins(
+        self, plan: Plan, tables: Mapping[str, Table], results: Sequence[Result]
+    ) -> Mapping[Result, tuple[Origin, ...]]:
+        """Find the cells behind results by running the plan backwards; first the triple, else the subject."""
+        exact = {result: Wanted(result.focus, _predicate(result.path), result.value) for result in results}
+        found = trace(plan, tables, list(exact.values()))
+        missing = [result for result, wanted in exact.items() if not found.get(wanted)]
+        subjects = trace(plan, tables, [Wanted(result.focus, None, None) for result in missing])
+        return {
+            result: found.get(wanted) or subjects.get(Wanted(result.focus, None, None), ()) for result, wanted in exact.items()
+        }
+
+    def _record(
+        self, identity: str, work: _Work, started: datetime, failure: CityOrchestraError | None, *, changed: bool
+    ) -> Run:
+        counts = work.report.counts if work.report else {}
+        status = Status.FAILED if failure else Status.CHECKED if changed else Status.UNCHANGED
+        return Run(
+            id=identity,
+            dataset=work.dataset.key,
+            status=status,
+            started=started,
+            finished=datetime.now(UTC),
+            fingerprint=work.fingerprint,
+            records=dict(work.mapped.records) if work.mapped else {},
+            per_map=dict(work.mapped.per_map) if work.mapped else {},
+            triples=work.mapped.quads if work.mapped else 0,
+            violations=counts.get(Severity.VIOLATION, 0),
+            warnings=counts.get(Severity.WARNING, 0),
+            infos=counts.get(Severity.INFO, 0),
+            engine=work.report.engine if work.report else "",
+            seconds=dict(work.seconds),
+            sources=tuple(
+                SourceRecord(name=t.name, label=t.label, sha256=t.sha256, size=t.size, records=t.records, notes=t.notes)
+                for t in work.tables.values()
+            ),
+            failure=Failure.of(failure) if failure else None,
+        )
+
+
+def check_sources(plan: Plan, dataset: Dataset) -> None:
+    """Refuse a mapping that reads an undeclared file or a forbidden column, before any row is read."""
+    declared = {spec.name: spec for spec in dataset.sources}
+    for source in plan.sources:
+        spec = declared.get(source.spec.name)
+        if spec is None:
+            near = difflib.get_close_matches(source.spec.name, declared, n=1, cutoff=0.3)
+            raise MappingError(
+                Text(
+                    f"Le fichier « {source.spec.name} » n'est pas déclaré dans dataset.toml.",
+                    f"The file '{source.spec.name}' is not declared in dataset.toml.",
+                ),
+                place=Place(file=str(dataset.mapping)),
+                hint=Text(f"Le plus proche est « {near[0]} ».", f"The nearest is '{near[0]}'.") if near else None,
+            )
+        for reference in sorted(source.references):
+            if any(fnmatch.fnmatchcase(reference, pattern) for pattern in spec.forbidden):
+                raise MappingError(
+                    Text(
+                        f"La colonne « {reference} » est interdite : elle ne doit jamais sortir du fichier.",
+                        f"The column '{reference}' is forbidden: it must never leave the file.",
+                    ),
+                    place=Place(file=str(dataset.mapping), column=reference),
+                    hint=Text("Retirez-la de la correspondance.", "Remove it from the mapping."),
+                )
+
+
+def unknown_columns(table: Table, references: Iterable[str], mapping: Path) -> list[CityOrchestraError]:
+    """List the columns that a mapping asks of a CSV file and that are not in its header, each with the nearest name."""
+    findings: list[CityOrchestraError] = []
+    if table.format != "csv":
+        return findings
+    for reference in sorted(set(references) - set(table.columns)):
+        near = difflib.get_close_matches(reference, table.columns, n=1, cutoff=0.4)
+        findings.append(
+            MappingError(
+                Text(
+                    f"La colonne « {reference} » n'est pas dans « {table.label} ».",
+                    f"The column '{reference}' is not in '{table.label}'.",
+                ),
+                place=Place(file=str(mapping), column=reference),
+                hint=Text(f"La plus proche est « {near[0]} ».", f"The nearest is '{near[0]}'.") if near else None,
+            )
+        )
+    return findings
+
+
+def _predicate(path: str | None) -> str | None:
+    return path if path and path.startswith("<") and path.count("<") == 1 else None
+
+
+def _does_not_conform(report: ValidationReport, folder: Path) -> DoesNotConformError:
+    count = report.counts.get(Severity.VIOLATION, 0) or report.counts.get(Severity.WARNING, 0)
+    first = next((r for r in report.results if r.severity is Severity.VIOLATION), report.results[0])
+    origin = first.origins[0] if first.origins else None
+    place = (
+        Place(
+            file=origin.file,
+            row=origin.row,
+            column=origin.column,
+            value=origin.cell,
+            rule=origin.triples_map,
+            pointer=origin.pointer,
+        )
+        if origin
+        else Place(value=first.focus)
+    )
+    return DoesNotConformError(
+        Text(
+            f"Les données ne respectent pas les règles : {count} violation(s). La première : {first.message.fr}",
+            f"The data do not conform: {count} violation(s). The first: {first.message.en}",
+        ),
+        place=place,
+        hint=Text(
+            f"Le rapport complet est dans {folder.name}/report.html.", f"The full report is in {folder.name}/report.html."
+        ),
+    )
+
+
+def discard(folder: Path) -> None:
+    """Remove the working files of a run; the reports stay."""
+    shutil.rmtree(folder / "sources", ignore_errors=True)
+    (folder / "quads.nq").unlink(missing_ok=True)

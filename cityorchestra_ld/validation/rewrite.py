@@ -1,0 +1,65 @@
+"""Write a shapes graph for an engine: N-Triples where every shape has a name and only chosen shapes have targets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Final
+
+import pyoxigraph as ox
+
+from cityorchestra_ld.namespaces import OWL, RDFS, SH
+from cityorchestra_ld.validation.graph import TYPE, Node, Term
+from cityorchestra_ld.validation.shapes import Shape, ShapesGraph
+from cityorchestra_ld.validation.vocabulary import TARGETS
+
+MARK: Final = "urn:x-cityorchestra:focus:"  # predicate of the triples that point at chosen focus nodes
+_SEPARATOR: Final = "\x1f"  # between the language and the text of a message, so that it survives every engine
+_TARGETS: Final = frozenset(SH + name for name in TARGETS)
+_SILENT: Final = frozenset({f"{SH}name", f"{SH}description", f"{SH}order", f"{SH}group", f"{OWL}imports"})
+
+
+def engine_shapes(loaded: ShapesGraph, active: Collection[Shape], marks: Mapping[str, int] | None = None) -> bytes:
+    """
+    Write the shapes as N-Triples; only the active ones keep a target.
+
+    With `marks` (shape → number), a marked shape targets the objects of `MARK` + number instead of its own targets. Messages go
+    out only where an engine has something to fill in (SPARQL constraints).
+    """
+    lines = [f"{s} {ox.NamedNode(p)} {o} .\n" for s, p, o in _triples(loaded, {shape.id for shape in active}, marks)]
+    return "".join(lines).encode()
+
+
+def _triples(loaded: ShapesGraph, active: Collection[str], marks: Mapping[str, int] | None) -> Iterator[tuple[Node, str, Term]]:
+    for subject, predicate, value in loaded.graph:
+        identity = str(subject)
+        shape = loaded.shape(identity)
+        if predicate in _SILENT:
+            continue
+        if shape is None:
+            yield subject, predicate, _tagged(value) if predicate == f"{SH}message" else value
+        elif predicate == f"{SH}message" or (predicate in _TARGETS and not _keeps(predicate, identity, active, marks)):
+            continue
+        elif predicate == TYPE and value == ox.NamedNode(f"{RDFS}Class") and (marks is not None or identity not in active):
+            continue
+        else:
+            yield subject, predicate, value
+    for identity, number in (marks or {}).items():
+        if identity in active:
+            yield ox.NamedNode(identity[1:-1]), f"{SH}targetObjectsOf", ox.NamedNode(f"{MARK}{number}")
+
+
+def _keeps(predicate: str, identity: str, active: Collection[str], marks: Mapping[str, int] | None) -> bool:
+    return identity in active and (marks is None or identity not in marks)
+
+
+def _tagged(value: Term) -> Term:
+    return ox.Literal(f"{value.language or ''}{_SEPARATOR}{value.value}") if isinstance(value, ox.Literal) else value
+
+
+def untag(messages: Collection[str]) -> dict[str, str]:
+    """Return messages that an engine filled in, by language."""
+    found: dict[str, str] = {}
+    for message in messages:
+        language, separator, text = message.partition(_SEPARATOR)
+        found.setdefault(language.lower().split("-")[0] if separator else "", text if separator else message)
+    return found

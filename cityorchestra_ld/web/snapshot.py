@@ -1,0 +1,96 @@
+"""One generation as the public sees it: lookups in its visible graphs, labels, remembered answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyoxigraph as ox
+
+from cityorchestra_ld.model import Generation, GraphInfo, View
+from cityorchestra_ld.web.cache import AnswerCache
+from cityorchestra_ld.web.describe import Description, Node, describe, exists, is_mentioned, with_links
+from cityorchestra_ld.web.labels import Labels
+
+Object = ox.NamedNode | ox.BlankNode | ox.Literal
+
+
+class Reader(Protocol):
+    """What lookups need of an open generation."""
+
+    def quads(
+        self,
+        subject: Node | None = None,
+        predicate: ox.NamedNode | None = None,
+        object_: Object | None = None,
+        graph: ox.NamedNode | None = None,
+    ) -> Iterator[ox.Quad]:
+        """Yield the quads that match; the iterator stays in this thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Within:
+    """Lookups in a set of graphs."""
+
+    reader: Reader
+    graphs: frozenset[str]
+
+    def __call__(self, subject: Node | None, predicate: ox.NamedNode | None, object_: Object | None, /) -> Iterator[ox.Quad]:
+        """Yield the quads that match and lie in these graphs."""
+        for quad in self.reader.quads(subject, predicate, object_):
+            if isinstance(quad.graph_name, ox.NamedNode) and quad.graph_name.value in self.graphs:
+                yield quad
+
+
+class Snapshot:
+    """A generation, open for reading, under one view; everything that a page needs comes from here."""
+
+    def __init__(self, generation: Generation, reader: Reader, view: View) -> None:
+        self.generation = generation
+        self.view = view
+        self.reader = reader
+        self.answers = AnswerCache()
+        self.infos: dict[str, GraphInfo] = {info.graph: info for info in generation.graphs}
+        self.plain = _Within(reader, frozenset(view.default_graphs))
+        self.beside = _Within(reader, frozenset(view.named_graphs) - frozenset(view.default_graphs))
+        self.all = _Within(reader, frozenset(view.default_graphs) | frozenset(view.named_graphs))
+        self.labels = Labels(self.all)
+
+    def sees(self, graph: str) -> bool:
+        """Tell whether a graph is visible."""
+        return graph in self.all.graphs
+
+    def graph_of(self, dataset: str) -> GraphInfo | None:
+        """Return the visible graph that holds the current triples of a dataset."""
+        for info in self.generation.graphs:
+            if info.dataset == dataset and info.role in ("data", "ref", "live") and self.sees(info.graph):
+                return info
+        return None
+
+    def exists(self, iri: str) -> bool:
+        """Tell whether a visible graph says anything about an IRI."""
+        return exists(self.all, iri)
+
+    def is_mentioned(self, iri: str) -> bool:
+        """Tell whether an IRI is the object of a visible triple."""
+        return is_mentioned(self.all, iri)
+
+    def describe(self, iri: str) -> Description:
+        """
+        Describe a resource from the default graphs; what only lies beside them (policies, runs, scenarios) from these.
+
+        A scenario never mixes with what is really observed.
+        """
+        return describe(self._side(iri), iri)
+
+    def with_links(self, description: Description) -> Description:
+        """Add the links to a resource, from the same side."""
+        return with_links(self._side(description.iri), description)
+
+    def _side(self, iri: str) -> _Within:
+        return self.plain if exists(self.plain, iri) or not exists(self.beside, iri) else self.beside
+
+    def in_graph(self, graph: str, predicate: ox.NamedNode | None = None) -> Iterator[ox.Quad]:
+        """Yield the quads of one visible graph, none of a graph that is not visible."""
+        return self.reader.quads(None, predicate, None, ox.NamedNode(graph)) if self.sees(graph) else iter(())
