@@ -129,7 +129,9 @@ class StoreError(CityOrchestraError):
 
 
 class BusyError(StoreError):
-    """Another run or publication holds the lock, or no worker is free."""
+    """Another run or publication holds the lock, or no worker is free; `retry_after` says in how many seconds to come back."""
+
+    retry_after: float | None = None
 
 
 class QueryError(CityOrchestraError):

@@ -113,7 +113,7 @@ class MediaRange:
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_WEIGHT = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?")
+_WEIGHT = re.compile(r"0?\.\d{1,3}|0\.?|1(?:\.0{0,3})?")  # `.3` is not in the grammar and often sent
 
 
 def _split(text: str, separator: str) -> Iterator[str]:

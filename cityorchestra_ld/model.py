@@ -13,8 +13,8 @@ from typing import Literal
 from cityorchestra_ld.errors import Text
 
 __all__ = [
-    "Access", "Column", "Generation", "GraphChange", "GraphInfo", "Limits", "Origin", "Result", "ResultGroup", "Severity", "SourceSpec",
-    "Table", "Text", "ValidationReport", "View",
+    "Access", "Column", "Generation", "GraphChange", "GraphInfo", "Limits", "Origin", "Result", "ResultGroup", "Severity",
+    "SourceSpec", "Table", "Text", "ValidationReport", "View",
 ]  # fmt: skip
 
 
@@ -77,7 +77,7 @@ class Table:
     delimiter: str = ","
     quote: str = '"'
     escape: str = '"'
-    header_row: int = 1  # spreadsheet row of the header in the original; 0 when there is none
+    header_row: int = 1  # spreadsheet row of the header in the original; 0 when there is none, neither there nor in `path`
     nulls: tuple[str, ...] = ("",)
     encoding: str = "utf-8"
     decimal: str | None = None

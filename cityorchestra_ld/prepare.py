@@ -20,7 +20,7 @@ from cityorchestra_ld.catalog.snapshots import keep_source
 from cityorchestra_ld.catalog.system import read_turtle
 from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, ShapesError, SourceError
 from cityorchestra_ld.mapping import MapReport, Plan, Wanted, materialize, read_mapping, trace
-from cityorchestra_ld.model import GraphInfo, Origin, Result, Severity, Table, Text, ValidationReport
+from cityorchestra_ld.model import GraphInfo, Origin, Result, Severity, SourceSpec, Table, Text, ValidationReport
 from cityorchestra_ld.runs import Failure, Run, RunFolder, SourceRecord, Status
 from cityorchestra_ld.sources import stage
 from cityorchestra_ld.store import EmbeddedStore
@@ -147,7 +147,7 @@ class Preparer:
         target = work.folder / "sources"
         target.mkdir()
         for spec in work.dataset.sources:
-            actual = replace(spec, path=files[spec.name], url=None, member=None) if spec.name in files else spec
+            actual = _instead(spec, files.get(spec.name))
             work.tables[spec.name] = stage(actual, target, self.territory.limits, cache=self.territory.state / "cache")
 
     def _published(self, dataset: Dataset) -> str | None:
@@ -183,10 +183,11 @@ class Preparer:
         content = work.folder / "quads.nq"
         graph = self.territory.graph_of(dataset)
         work.mapped = materialize(plan, work.tables, content, default_graph=graph)
+        talking = {m.name for m in plan.maps if m.classes or m.predicate_objects}  # others only lend their subjects to joins
         empty = [
             name
             for name, count in work.mapped.per_map.items()
-            if not count and name.rpartition("#")[2] not in dataset.allow_empty
+            if not count and name in talking and name.rpartition("#")[2] not in dataset.allow_empty
         ]
         if empty:
             raise MappingError(
@@ -254,6 +255,11 @@ class Preparer:
             ),
             failure=Failure.of(failure) if failure else None,
         )
+
+
+def _instead(spec: SourceSpec, file: Path | None) -> SourceSpec:
+    """Read another file with the same contract; an archive is recognised, a plain file is taken as it is."""
+    return spec if file is None else replace(spec, path=file, url=None, member=None, compression=None)
 
 
 def check_sources(plan: Plan, dataset: Dataset) -> None:

@@ -81,7 +81,7 @@ def label_of(table: Table, reference: str) -> str:
 def _database_error(opened: Workspace, source: str, said: str) -> MappingError:
     table = opened.tables[opened.plan.base_source(source).spec.name]
     line = _CSV_LINE.search(said)
-    first = said.split("\n\n")[0].split("\n  file =")[0]
+    first = said.split("\n\n", maxsplit=1)[0].split("\n  file =", maxsplit=1)[0]
     if line:
         return MappingError(
             Text("Le fichier CSV est mal formé à cette ligne.", "The CSV file is malformed at this line."),
@@ -91,11 +91,12 @@ def _database_error(opened: Workspace, source: str, said: str) -> MappingError:
     if "No space left" in said or "could not write" in said.lower():
         return MappingError(
             Text("Le disque est plein.", "The disk is full."),
-            hint=Text("Libérez de la place puis relancez : rien n'a été publié.", "Free some space and run again: nothing was published."),
+            hint=Text(
+                "Libérez de la place puis relancez : rien n'a été publié.",
+                "Free some space and run again: nothing was published.",
+            ),
         )
-    return MappingError(
-        Text(f"La lecture a échoué : {first}", f"Reading failed: {first}"), place=Place(file=table.label)
-    )
+    return MappingError(Text(f"La lecture a échoué : {first}", f"Reading failed: {first}"), place=Place(file=table.label))
 
 
 def _csv_reason(said: str) -> str:

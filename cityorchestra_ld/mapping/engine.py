@@ -14,7 +14,7 @@ from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, Tex
 from cityorchestra_ld.mapping.diagnose import explain_failure
 from cityorchestra_ld.mapping.expressions import Check
 from cityorchestra_ld.mapping.plan import Plan, TriplesMap
-from cityorchestra_ld.mapping.relations import Rows, UnknownReferenceError
+from cityorchestra_ld.mapping.relations import Rows, UnknownReferenceError, ViewError
 from cityorchestra_ld.mapping.sql import text
 from cityorchestra_ld.mapping.statements import Compiled, MapCompiler
 from cityorchestra_ld.mapping.vocabulary import nearest
@@ -46,8 +46,10 @@ class Unit:
     def statement(self) -> str:
         """Write the SELECT that gives, for each record, all its lines as one text."""
         chunks = [line.sql for compiled in self.maps for line in compiled.lines]
-        whole = f"nullif(concat_ws(chr(10), {', '.join(chunks)}), '')"
-        return f"SELECT l FROM ({self.rows.select(f'{whole} AS l')}) WHERE l IS NOT NULL"
+        whole = (
+            f"unnest([concat_ws(chr(10), {', '.join(chunks)})]) AS l"  # a filter does not go below an unnest, where it would
+        )
+        return f"SELECT l FROM ({self.rows.select(whole)}) WHERE l <> ''"  # make the optimiser write the text twice
 
     @property
     def counting(self) -> str:
@@ -82,6 +84,9 @@ def compile_units(opened: Workspace, *, strict: bool, default_graph: str | None 
 def _named(opened: Workspace, item: TriplesMap) -> Rows:
     try:
         return opened.rows(item.source)
+    except ViewError as error:
+        place = Place(file=str(opened.plan.path), line=error.line or item.line, value=error.value, rule=item.name)
+        raise MappingError(error.message, place=place) from error
     except UnknownReferenceError as error:
         raise unknown_reference(opened, item, error) from error
     except ValueError as error:
@@ -104,7 +109,9 @@ def bad_path(opened: Workspace, item: TriplesMap, path: str) -> MappingError:
     return MappingError(
         Text("Référence JSONPath mal formée ou non prise en charge.", "Malformed or unsupported JSONPath reference."),
         place=Place(file=str(opened.plan.path), line=item.line, value=path, rule=item.name),
-        hint=Text("Par exemple $.nom, $.adresse.ville, $.membres[*].code.", "For example $.name, $.address.city, $.members[*].code."),
+        hint=Text(
+            "Par exemple $.nom, $.adresse.ville, $.membres[*].code.", "For example $.name, $.address.city, $.members[*].code."
+        ),
     )
 
 
@@ -120,8 +127,8 @@ def materialize(
     """
     Write the graph of a plan as N-Quads; raise MappingError naming rule, file, row, column and value, and leave nothing behind.
 
-    Triples without a graph of their own go to `default_graph`, or to the default graph when there is none. A triple that several
-    records give is written several times: readers of RDF see a set.
+    Triples without a graph of their own go to `default_graph`, or to the default graph when there is none. A triple that
+    several records give is written several times: readers of RDF see a set.
     """
     part = out.with_name(out.name + ".part")
     try:

@@ -1,4 +1,4 @@
-"""Compile expressions of the plan to SQL values: constants, references, templates and functions, with checks of what data must be."""
+"""Compile expressions of the plan to SQL: constants, references, templates and functions, with checks of the data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Compiler:
     """
     Compiles expressions over one relation.
 
-    A `strict` compiler stops the query at bad data; one that is not gives NULL there, and keeps the checks for the diagnosing pass.
+    A `strict` compiler stops the query at bad data; one that is not gives NULL there, and keeps the checks for the diagnosing
+    pass.
     """
 
     def __init__(self, rows: Rows, rule: Rule, checks: list[Check], *, strict: bool) -> None:
@@ -59,16 +60,18 @@ class Compiler:
         finally:
             self.conditions = before
 
-    # --- checks ---------------------------------------------------------------------------------------------------------------
+    # --- checks -------------------------------------------------------------------------------------------------------------
 
-    def checked(self, value: Value, subject: str, ok: str, result: str, message: Text, hint: Text | None = None) -> str:
-        """Return `result` where `ok` holds; else fail with the value of `subject`."""
+    def checked(self, value: Value, subject: str, ok: str, result: str, message: Text, hint: Text | None = None,
+                quick: str | None = None) -> str:  # fmt: skip
+        """Return `result` where `ok` holds, `subject` where `quick` does; else fail with the value of `subject`."""
+        first = f"WHEN {quick} THEN {subject} " if quick else ""
         if not self.strict:
             body = f"CASE WHEN {all_of((*self.conditions, *value.guards))} AND NOT ({ok}) THEN ({subject})::VARCHAR END"
             bad = body if not value.loops else f"list_extract({listed(body, value.loops)}, 1)"
             self.checks.append(Check(bad, message, hint, value.references, self.rule))
-            return f"CASE WHEN {ok} THEN {result} END"
-        return f"CASE WHEN {ok} THEN {result} ELSE error({text(FAILED)}) END"
+            return f"CASE {first}WHEN {ok} THEN {result} END"
+        return f"CASE {first}WHEN {ok} THEN {result} ELSE error({text(FAILED)}) END"
 
     def scalar(self, value: Value, result: str | None = None) -> Value:
         """Return a JSON value as text, or as `result`, after checking that it is no object and no array."""
@@ -79,10 +82,13 @@ class Compiler:
             f"« {value.references[0]} » désigne un objet ou une liste JSON, pas une valeur.",
             f"'{value.references[0]}' is a JSON object or array, not a value.",
         )
-        hint = Text("Nommez un champ de l'objet, ou ajoutez [*] pour les éléments.", "Name a field of the object, or add [*] for the elements.")
+        hint = Text(
+            "Nommez un champ de l'objet, ou ajoutez [*] pour les éléments.",
+            "Name a field of the object, or add [*] for the elements.",
+        )
         return replace(value, pieces=(self.checked(value, value.raw, ok, result or value.sql, message, hint),))
 
-    # --- expressions ----------------------------------------------------------------------------------------------------------
+    # --- expressions --------------------------------------------------------------------------------------------------------
 
     def value(self, expression: Expression) -> Value:
         """Compile any expression to text."""
@@ -112,13 +118,15 @@ class Compiler:
         if value.loops:
             column = self.rows.let(listed(guarded((*self.conditions, *value.guards), value.sql), value.loops))
             variable = self.rows.names.variable()
-            return Value((variable,), (f"{variable} IS NOT NULL",), (Loop(variable, column),), value.natural, None, value.references)
+            return Value(
+                (variable,), (f"{variable} IS NOT NULL",), (Loop(variable, column),), value.natural, None, value.references
+            )
         if value.constant is not None or is_name(value.sql):
             return value
         column = self.rows.let(guarded((*self.conditions, *value.guards), value.sql))
         return Value((column,), (f"{column} IS NOT NULL",), (), value.natural, None, value.references)
 
-    # --- functions ------------------------------------------------------------------------------------------------------------
+    # --- functions ----------------------------------------------------------------------------------------------------------
 
     def call(self, call: FunctionCall) -> Value:
         """Compile a function of the allow-list to a value that is computed once per row."""
@@ -182,10 +190,12 @@ class Compiler:
     def _json_text(value: Value) -> Value:
         if value.raw is None:
             return value
-        whole = f"CASE WHEN starts_with({value.raw}::VARCHAR, '\"') THEN co_json_text({value.raw}) ELSE {value.raw}::VARCHAR END"
+        whole = (
+            f"CASE WHEN starts_with({value.raw}::VARCHAR, '\"') THEN co_json_text({value.raw}) ELSE {value.raw}::VARCHAR END"
+        )
         return Value((whole,), value.guards, value.loops, references=value.references)
 
-    # --- conditions -----------------------------------------------------------------------------------------------------------
+    # --- conditions ---------------------------------------------------------------------------------------------------------
 
     def boolean_value(self, expression: Expression) -> tuple[str, Value | None]:
         """Compile an expression to SQL of type BOOLEAN that is never NULL."""

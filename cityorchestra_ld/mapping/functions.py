@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from cityorchestra_ld.errors import Text
@@ -40,8 +41,8 @@ class Function:
     """
     One function of the allow-list.
 
-    A `strict` function gives nothing when an argument is missing. `check` is SQL that says whether the arguments are acceptable,
-    `expects` says so to people. `datatype` is what a literal made of the result has when the mapping names none.
+    A `strict` function gives nothing when an argument is missing. `check` is SQL that says whether the arguments are
+    acceptable, `expects` says so to people. `datatype` is what a literal made of the result has when the mapping names none.
     """
 
     names: tuple[str, ...]
@@ -89,6 +90,7 @@ def function(
     return register
 
 
+@cache
 def _load() -> None:
     from cityorchestra_ld.mapping import functions_data, functions_text  # noqa: F401 - they register themselves
 
@@ -110,9 +112,8 @@ def _short(iri: str) -> str:
 
 
 def resolve_function(call: FunctionCall) -> Bound:
-    """Find a function and put its arguments in order; raise LookupError(fr, en, hint) when it is not allowed or badly called."""
-    if not REGISTRY:
-        _load()
+    """Find a function and put its arguments in order; raise LookupError(fr, en, hint) when it may not be called so."""
+    _load()
     found = REGISTRY.get(call.function)
     if found is None:
         raise LookupError(
@@ -130,7 +131,9 @@ def _arguments(call: FunctionCall, found: Function) -> Iterator[tuple[Parameter,
     for item in call.inputs:
         if not any(parameter.called(item.parameter) for parameter in found.parameters):
             raise LookupError(
-                f"{name} n'a pas de paramètre {_short(item.parameter)}.", f"{name} has no parameter {_short(item.parameter)}.", known
+                f"{name} n'a pas de paramètre {_short(item.parameter)}.",
+                f"{name} has no parameter {_short(item.parameter)}.",
+                known,
             )
     for parameter in found.parameters:
         given = tuple(item.value for item in call.inputs if parameter.called(item.parameter))
@@ -138,7 +141,9 @@ def _arguments(call: FunctionCall, found: Function) -> Iterator[tuple[Parameter,
             raise LookupError(f"Il manque {parameter.name} à {name}.", f"{name} lacks {parameter.name}.", known)
         if len(given) > 1 and not parameter.repeated:
             raise LookupError(
-                f"{parameter.name} est donné {len(given)} fois à {name}.", f"{name} is given {parameter.name} {len(given)} times.", known
+                f"{parameter.name} est donné {len(given)} fois à {name}.",
+                f"{name} is given {parameter.name} {len(given)} times.",
+                known,
             )
         if parameter.kind == "constant" and given and not isinstance(given[0], Fixed):
             raise LookupError(

@@ -16,7 +16,8 @@ _SPACES = r"[\s\x{A0}\x{202F}\x{2007}\x{2009}\x{200A}]"
 _PAIR = r"^\s*\[?\s*([-+]?[0-9]+(?:\.[0-9]+)?)\s*[,;\s]\s*([-+]?[0-9]+(?:\.[0-9]+)?)\s*(?:,[^\]]*)?\]?\s*$"
 _NUMBER = r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"
 _INSTANT = (
-    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?\s*(Z|UTC|[-+][0-9]{2}(?::?[0-9]{2})?)?)?$"
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2}(?:\.[0-9]+)?)?"
+    r"\s*(Z|UTC|[-+][0-9]{2}(?::?[0-9]{2})?)?)?$"
 )
 
 DATA_MACROS: Final = (
@@ -34,7 +35,7 @@ DATA_MACROS: Final = (
     r"""CREATE MACRO co_zone(z, local) AS CASE WHEN z IN ('Z', 'UTC') THEN 'Z'
         WHEN z = '' THEN co_offset(co_paris(try_cast(local AS TIMESTAMP)))
         WHEN length(z) = 3 THEN concat(z, ':00') WHEN contains(z, ':') THEN z ELSE concat(z[:3], ':', z[4:]) END""",
-    rf"""CREATE MACRO co_instant_parts(day, clock, seconds, zone) AS concat(day, 'T', clock, seconds,
+    r"""CREATE MACRO co_instant_parts(day, clock, seconds, zone) AS concat(day, 'T', clock, seconds,
         co_zone(zone, concat(day, ' ', clock, seconds)))""",
     rf"""CREATE MACRO co_instant(x) AS co_instant_parts(
         regexp_extract(x, '{_INSTANT}', 1), coalesce(nullif(regexp_extract(x, '{_INSTANT}', 2), ''), '00:00'),
@@ -53,7 +54,7 @@ DATA_MACROS: Final = (
           lambda g: co_geometry(g::VARCHAR)), ', '), ')') ELSE co_geometry(x) END""",
 )
 
-# --- numbers and hidden cells ----------------------------------------------------------------------------------------------------
+# --- numbers and hidden cells -----------------------------------------------------------------------------------------------
 
 _MARK: Final = Parameter("mark", "constant", default=".", aliases=("decimalMark",))
 
@@ -111,7 +112,9 @@ def _arithmetic(value: str, other: str) -> str:
 def _compute(value: str, other: str, operator: str, kind: str) -> str:
     left, right = (f"try_cast(nullif({item}, '') AS {kind})" for item in (value, other))
     right = f"nullif({right}, 0)" if operator == "/" else right
-    return f"CASE WHEN NOT co_hidden({value}) AND NOT co_hidden({other}) THEN co_plain(({left} {operator} {right})::VARCHAR) END"
+    return (
+        f"CASE WHEN NOT co_hidden({value}) AND NOT co_hidden({other}) THEN co_plain(({left} {operator} {right})::VARCHAR) END"
+    )
 
 
 _OPERAND: Final = Parameter("other", aliases=("value2", "by", "factor"))
@@ -142,7 +145,7 @@ def _subtract(value: str, other: str) -> str:
     return _compute(value, other, "-", "DECIMAL(38, 9)")
 
 
-# --- booleans, dates, instants ------------------------------------------------------------------------------------------------------
+# --- booleans, dates, instants ----------------------------------------------------------------------------------------------
 
 _YES = "'true', '1', 'oui', 'vrai', 'yes', 'o'"
 _NO = "'false', '0', 'non', 'faux', 'no', 'n'"
@@ -168,7 +171,8 @@ def _is_date(value: str, form: str) -> str:
     empty = f"co_trim({value}) = ''"
     if form == "iso":
         shape = "[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].*)?"
-        return f"{empty} OR (regexp_full_match(co_trim({value}), '{shape}') AND try_cast(left(co_trim({value}), 10) AS DATE) IS NOT NULL)"
+        real = f"try_cast(left(co_trim({value}), 10) AS DATE) IS NOT NULL"
+        return f"{empty} OR (regexp_full_match(co_trim({value}), '{shape}') AND {real})"
     return f"{empty} OR {_strptime(value, form)} IS NOT NULL"
 
 
@@ -198,7 +202,7 @@ def _is_epoch(value: str) -> str:
 
 
 @function("epoch", parameters=(_VALUE,), check=_is_epoch, datatype=XSD + "dateTime",
-          expects=Text("un nombre de secondes ou de millisecondes depuis 1970", "seconds or milliseconds since 1970"))  # fmt: skip
+          expects=Text("des secondes ou des millisecondes depuis 1970", "seconds or milliseconds since 1970"))  # fmt: skip
 def _epoch(value: str) -> str:
     """Seconds (or milliseconds) since 1970 as xsd:dateTime in UTC."""
     number = f"try_cast(co_trim({value}) AS DOUBLE)"
@@ -214,11 +218,13 @@ def _is_duration(value: str) -> str:
           expects=Text("hh:mm:ss, au-delà de 24 h permis", "hh:mm:ss, beyond 24 h allowed"))  # fmt: skip
 def _duration(value: str) -> str:
     """A time of day of GTFS, which may pass 24:00, as the time since midnight."""
-    hours, minutes, seconds = (f"coalesce(nullif(ltrim(split_part(co_trim({value}), ':', {n}), '0'), ''), '0')" for n in (1, 2, 3))
+    hours, minutes, seconds = (
+        f"coalesce(nullif(ltrim(split_part(co_trim({value}), ':', {n}), '0'), ''), '0')" for n in (1, 2, 3)
+    )
     return f"CASE WHEN co_trim({value}) <> '' THEN concat('PT', {hours}, 'H', {minutes}, 'M', {seconds}, 'S') END"
 
 
-# --- places -------------------------------------------------------------------------------------------------------------------------
+# --- places -----------------------------------------------------------------------------------------------------------------
 
 
 def _is_point(lon: str, lat: str) -> str:
@@ -230,7 +236,8 @@ def _is_point(lon: str, lat: str) -> str:
 
 
 _DEGREES: Final = Text(
-    "une longitude entre -180 et 180 et une latitude entre -90 et 90", "a longitude between -180 and 180 and a latitude between -90 and 90"
+    "une longitude entre -180 et 180 et une latitude entre -90 et 90",
+    "a longitude between -180 and 180 and a latitude between -90 and 90",
 )
 
 
@@ -238,7 +245,8 @@ _DEGREES: Final = Text(
           check=_is_point, expects=_DEGREES, datatype=GEO + "wktLiteral")  # fmt: skip
 def _point(lon: str, lat: str) -> str:
     """Longitude and latitude as WKT."""
-    return f"CASE WHEN co_trim({lon}) <> '' AND co_trim({lat}) <> '' THEN concat('POINT(', co_trim({lon}), ' ', co_trim({lat}), ')') END"
+    point = f"concat('POINT(', co_trim({lon}), ' ', co_trim({lat}), ')')"
+    return f"CASE WHEN co_trim({lon}) <> '' AND co_trim({lat}) <> '' THEN {point} END"
 
 
 def _pair(value: str, order: str) -> tuple[str, str]:
@@ -263,7 +271,9 @@ _TYPES = "'POINT', 'MULTIPOINT', 'LINESTRING', 'MULTILINESTRING', 'POLYGON', 'MU
 
 
 def _is_geometry(value: str) -> str:
-    return f"{value} = '' OR (coalesce(json_valid({value}), false) AND coalesce(co_geometry_type({value}) IN ({_TYPES}), false))"
+    return (
+        f"{value} = '' OR (coalesce(json_valid({value}), false) AND coalesce(co_geometry_type({value}) IN ({_TYPES}), false))"
+    )
 
 
 @function("geometry", parameters=(Parameter("value", "json"),), check=_is_geometry, datatype=GEO + "wktLiteral",

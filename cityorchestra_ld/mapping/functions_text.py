@@ -15,9 +15,13 @@ _VALUE: Final = Parameter("value", aliases=("valueParam", "valueParameter", "str
 _OTHER: Final = Parameter(
     "other", aliases=("value2", "valueParam2", "valueParameter2", "str2", "otherStr", "than", "p_string_sub", "sub")
 )
+_VALUES: Final = (
+    "value1", "value2", "value3", "value4", "p_array_a", "valueParam", "valueParam1", "valueParam2",
+    "valueParameter", "valueParameter2",
+)  # fmt: skip
 _CONDITIONS: Final = Parameter("condition", "boolean", repeated=True, aliases=("value", "param_rep_b", "a", "b"))
 
-# --- text -------------------------------------------------------------------------------------------------------------------------
+# --- text -------------------------------------------------------------------------------------------------------------------
 
 
 @function("upper", "toUpperCase", GREL + "toUpperCase", GREL + "string_toUppercase", parameters=(_VALUE,))
@@ -60,8 +64,11 @@ def _replace(value: str, find: str, by: str) -> str:
 
 @function(
     "regexReplace", GREL + "string_replaceRegex",
-    parameters=(_VALUE, Parameter("pattern", "constant", aliases=("find", "param_find")), Parameter("with", "constant", default="",
-                aliases=("param_replace",))),
+    parameters=(
+        _VALUE,
+        Parameter("pattern", "constant", aliases=("find", "param_find")),
+        Parameter("with", "constant", default="", aliases=("param_replace",)),
+    ),
 )  # fmt: skip
 def _regex_replace(value: str, pattern: str, by: str) -> str:
     r"""The text with every match of a regular expression (RE2) replaced; `\1` is the first group."""
@@ -99,8 +106,7 @@ def _split(value: str, separator: str) -> str:
 
 
 @function("concat", GREL + "array_join", GREL + "string_concat",
-          parameters=(Parameter("value", repeated=True, aliases=("value1", "value2", "value3", "p_array_a", "valueParam", "valueParam1",
-                                                                  "valueParam2", "valueParameter", "valueParameter2")),
+          parameters=(Parameter("value", repeated=True, aliases=_VALUES),
                       Parameter("separator", "constant", default="", aliases=("p_string_sep",))))  # fmt: skip
 def _concat(*arguments: str) -> str:
     """The texts one after the other, with an optional separator."""
@@ -115,7 +121,7 @@ def _length(value: str) -> str:
 
 
 @function("urlEncode", IDLAB + "urlEncode", GREL + "string_escape", GREL + "escape",
-          parameters=(_VALUE, Parameter("mode", "constant", default="url", aliases=("modeParam", "p_string_mode"))))  # fmt: skip
+          parameters=(_VALUE, Parameter("mode", "constant", "url", aliases=("modeParam", "p_string_mode"))))  # fmt: skip
 def _url_encode(value: str, _mode: str) -> str:
     """The text percent-encoded (RFC 3986)."""
     return f"url_encode({value})"
@@ -166,10 +172,12 @@ def _lookup(value: str, table: str, otherwise: str) -> str:
     return f"CASE co_trim({value}) {' '.join(cases)} ELSE nullif({otherwise}, '') END"
 
 
-# --- conditions --------------------------------------------------------------------------------------------------------------------
+# --- conditions -------------------------------------------------------------------------------------------------------------
 
 
-@function("equals", "equal", IDLAB + "equal", GREL + "string_equals", parameters=(_VALUE, _OTHER), returns="boolean", strict=False)
+@function(
+    "equals", "equal", IDLAB + "equal", GREL + "string_equals", parameters=(_VALUE, _OTHER), returns="boolean", strict=False
+)
 def _equals(value: str, other: str) -> str:
     """Whether two texts are the same; a missing one is the same as nothing."""
     return f"coalesce({value} = {other}, false)"
@@ -187,7 +195,15 @@ def _is_null(value: str) -> str:
     return f"coalesce(co_trim({value}), '') = ''"
 
 
-@function("isNotNull", IDLAB + "isNotNull", IDLAB + "notNull", GREL + "isNonBlank", parameters=(_VALUE,), returns="boolean", strict=False)
+@function(
+    "isNotNull",
+    IDLAB + "isNotNull",
+    IDLAB + "notNull",
+    GREL + "isNonBlank",
+    parameters=(_VALUE,),
+    returns="boolean",
+    strict=False,
+)
 def _is_not_null(value: str) -> str:
     """Whether there is a value that is more than white space."""
     return f"coalesce(co_trim({value}), '') <> ''"
@@ -206,7 +222,8 @@ def _or(*conditions: str) -> str:
 
 
 @function("not", GREL + "boolean_not",
-          parameters=(Parameter("condition", "boolean", aliases=("value", "bool_b", "b")),), returns="boolean", strict=False)  # fmt: skip
+          parameters=(Parameter("condition", "boolean", aliases=("value", "bool_b", "b")),),
+          returns="boolean", strict=False)  # fmt: skip
 def _not(condition: str) -> str:
     """Whether the condition does not hold."""
     return f"NOT ({condition})"
@@ -231,7 +248,12 @@ def _true_condition(condition: str, value: str) -> str:
     return f"CASE WHEN {condition} THEN {value} END"
 
 
-@function("coalesce", GREL + "coalesce", parameters=(Parameter("value", repeated=True, aliases=("value1", "value2", "value3")),), strict=False)
+@function(
+    "coalesce",
+    GREL + "coalesce",
+    parameters=(Parameter("value", repeated=True, aliases=("value1", "value2", "value3")),),
+    strict=False,
+)
 def _coalesce(*values: str) -> str:
     """The first value that is there."""
     return "coalesce(" + ", ".join(f"nullif({value}, '')" for value in values) + ")"
@@ -243,7 +265,14 @@ def _matches(value: str, pattern: str) -> str:
     return f"coalesce(regexp_matches({value}, {text(pattern)}), false)"
 
 
-@function("contains", GREL + "string_contains", IDLAB + "stringContainsOtherString", parameters=(_VALUE, _OTHER), returns="boolean", strict=False)
+@function(
+    "contains",
+    GREL + "string_contains",
+    IDLAB + "stringContainsOtherString",
+    parameters=(_VALUE, _OTHER),
+    returns="boolean",
+    strict=False,
+)
 def _contains(value: str, other: str) -> str:
     """Whether a text is inside another."""
     return f"coalesce(contains({value}, {other}), false)"

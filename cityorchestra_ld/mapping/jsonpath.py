@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-# --- the path -------------------------------------------------------------------------------------------------------------------
+# --- the path ---------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def is_plain(path: Path) -> bool:
     return all(isinstance(step, Key | Index | Wild) for step in path)
 
 
-# --- the document ------------------------------------------------------------------------------------------------------------------
+# --- the document -----------------------------------------------------------------------------------------------------------
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
@@ -201,7 +201,7 @@ Found = tuple[tuple[str | int, ...], msgspec.Raw]  # where it is, and its bytes
 
 
 def _first(raw: msgspec.Raw) -> str:
-    return chr(memoryview(raw)[0]) if len(memoryview(raw)) else ""
+    return chr(memoryview(raw)[0]) if memoryview(raw) else ""
 
 
 def _children(place: tuple[str | int, ...], raw: msgspec.Raw) -> Iterator[Found]:
@@ -239,12 +239,17 @@ def _step(place: tuple[str | int, ...], raw: msgspec.Raw, step: Step) -> Iterato
     elif isinstance(step, Filter):
         yield from (child for child in _children(place, raw) if _holds(step, child[1]))
     elif kind == "[":
-        elements = _ARRAY.decode(raw)
-        wanted = range(len(elements))
-        chosen = wanted[step.start : step.stop : step.step] if isinstance(step, Slice) else wanted
-        if isinstance(step, Index):
-            chosen = wanted[step.number :][:1] if step.number >= 0 else wanted[step.number :][: 1 if -step.number <= len(wanted) else 0]
-        yield from (((*place, number), elements[number]) for number in chosen)
+        yield from _elements(place, raw, step)
+
+
+def _elements(place: tuple[str | int, ...], raw: msgspec.Raw, step: Index | Slice) -> Iterator[Found]:
+    elements = _ARRAY.decode(raw)
+    numbers = range(len(elements))
+    if isinstance(step, Slice):
+        chosen = numbers[step.start : step.stop : step.step]
+    else:
+        chosen = numbers[step.number : step.number + 1 or None] if -len(elements) <= step.number else numbers[:0]
+    yield from (((*place, number), elements[number]) for number in chosen)
 
 
 def _holds(step: Filter, raw: msgspec.Raw) -> bool:
@@ -262,7 +267,7 @@ def _compare(left: object, operator: str, right: object) -> bool:
     if not numbers and not (isinstance(left, str) and isinstance(right, str)):
         return False
     order = (left > right) - (left < right)  # type: ignore[operator]
-    return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[operator]
+    return bool({"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[operator])
 
 
 def _walk(place: tuple[str | int, ...], raw: msgspec.Raw, path: Path) -> Iterator[Found]:
@@ -274,7 +279,7 @@ def _walk(place: tuple[str | int, ...], raw: msgspec.Raw, path: Path) -> Iterato
 
 
 def find(document: bytes, path: Path) -> Iterator[Found]:
-    """Yield each value that the path selects, with its place, in document order; raise msgspec.DecodeError when it is no JSON."""
+    """Yield each value that the path selects, with its place, in document order; raise msgspec.DecodeError for no JSON."""
     whole = msgspec.json.decode(document, type=msgspec.Raw)
     yield from _walk((), whole, path)
 

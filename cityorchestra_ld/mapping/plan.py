@@ -1,4 +1,4 @@
-"""The plan: what a mapping document says, whatever the vocabulary it was written in; frozen values that every back end compiles."""
+"""The plan: what a mapping says, whatever the vocabulary it was written in; frozen values that every back end compiles."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TermType(StrEnum):
         return self not in (TermType.BLANK_NODE, TermType.LITERAL)
 
 
-# --- expressions --------------------------------------------------------------------------------------------------------------
+# --- expressions ------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def references(expression: Expression | None) -> Iterator[str]:
             yield from references(item.value)
 
 
-# --- sources ------------------------------------------------------------------------------------------------------------------
+# --- sources ----------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,7 @@ class LogicalSource:
     formulation: Formulation
     iterator: str | None = None
     references: tuple[str, ...] = ()
+    natural: bool = True  # JSON numbers and booleans keep their type; before RML-Core every value was plain text
     line: int | None = None
 
     @property
@@ -152,7 +153,7 @@ class View:
     line: int | None = None
 
 
-# --- rules --------------------------------------------------------------------------------------------------------------------
+# --- rules ------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from cityorchestra_ld.errors import Text
 from cityorchestra_ld.mapping import jsonpath
 from cityorchestra_ld.mapping.sql import Loop, Value, name, text
 from cityorchestra_ld.model import Table
@@ -25,6 +26,16 @@ class UnknownReferenceError(LookupError):
         super().__init__(reference)
         self.reference = reference
         self.known = tuple(known)
+
+
+class ViewError(Exception):
+    """A logical view cannot be laid out over its source."""
+
+    def __init__(self, message: Text, line: int | None, value: str | None = None) -> None:
+        super().__init__(message.en)
+        self.message = message
+        self.line = line
+        self.value = value
 
 
 class Names:
@@ -74,6 +85,11 @@ class Rows(ABC):
         self.needs_number = True
         return f"{ROW}::VARCHAR"
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Return the columns that put rows in the order of the file."""
+        return (ROW,)
+
     @abstractmethod
     def resolve(self, reference: str) -> Value:
         """Return what a reference gives; raise UnknownReferenceError."""
@@ -81,6 +97,19 @@ class Rows(ABC):
     @abstractmethod
     def scan(self, *, numbered: bool) -> str:
         """Return the relation as SQL for FROM, with the number of the record when asked."""
+
+    def cell(self, reference: str) -> str | None:
+        """Return SQL for the text of a reference as the source has it; `None` when a record has several."""
+        value = self.resolve(reference)
+        if value.loops:
+            return None
+        if value.raw is None:
+            return value.sql
+        return f"CASE WHEN starts_with({value.raw}::VARCHAR, '\"') THEN co_json_text({value.raw}) ELSE {value.raw}::VARCHAR END"
+
+    def label(self, reference: str) -> str:
+        """Return how the source itself names what a reference means."""
+        return reference
 
     def level_of(self, sql: str) -> int:
         """Return the level after which an expression can be computed."""
@@ -123,7 +152,7 @@ class Rows(ABC):
         return f"SELECT {columns} FROM {source} b{condition}"
 
 
-# --- CSV ----------------------------------------------------------------------------------------------------------------------------
+# --- CSV --------------------------------------------------------------------------------------------------------------------
 
 
 class CsvRows(Rows):
@@ -134,6 +163,7 @@ class CsvRows(Rows):
     def __init__(self, names: Names, table: Table) -> None:
         super().__init__(names)
         self.table = table
+        self._labels = dict(zip(table.columns, table.labels, strict=False))
         self._columns = {column: f"c{position}" for position, column in reversed(list(enumerate(table.columns)))}
 
     def resolve(self, reference: str) -> Value:
@@ -142,6 +172,10 @@ class CsvRows(Rows):
             raise UnknownReferenceError(reference, self.table.columns)
         column = self._columns[reference]
         return Value((column,), (f"{column} IS NOT NULL",), references=(reference,))
+
+    def label(self, reference: str) -> str:
+        """Return the column's name as the file writes it."""
+        return self._labels.get(reference, reference)
 
     def scan(self, *, numbered: bool) -> str:
         """Read the file without guessing anything."""
@@ -161,7 +195,7 @@ class CsvRows(Rows):
         return f"(SELECT *, row_number() OVER () AS {ROW} FROM {read})" if numbered else read
 
 
-# --- JSON ---------------------------------------------------------------------------------------------------------------------------
+# --- JSON -------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -266,8 +300,11 @@ class JsonRows(Rows):
 
     kind = "json"
 
-    def __init__(self, names: Names, records: Path, references: Iterable[str], *, typed: bool, largest: int) -> None:
+    def __init__(
+        self, names: Names, records: Path, references: Iterable[str], *, typed: bool, natural: bool, largest: int
+    ) -> None:
         super().__init__(names)
+        self.natural = natural
         self.records = records
         self.largest = largest
         self.shape = Shape(leaf=not typed)
@@ -279,21 +316,19 @@ class JsonRows(Rows):
 
     def resolve(self, reference: str) -> Value:
         """Return what a path gives in a record."""
-        return self.paths.resolve(reference)
+        value = self.paths.resolve(reference)
+        return value if self.natural else replace(value, natural=None)
 
     def scan(self, *, numbered: bool) -> str:
         """Read the records; `n` was written with them."""
         columns = f"{{n: 'BIGINT', r: {text(self.shape.sql)}}}"
         size = max(16_777_216, 2 * self.largest + 1024)
-        read = f"read_json({text(str(self.records))}, format = 'newline_delimited', columns = {columns}, maximum_object_size = {size})"
+        options = f"format = 'newline_delimited', columns = {columns}, maximum_object_size = {size}"
+        read = f"read_json({text(str(self.records))}, {options})"
         return f"(SELECT *, n AS {ROW} FROM {read})" if numbered else read
 
 
 JSON_MACROS: Final = (
-    "CREATE MACRO co_elements(x) AS CASE WHEN json_type(x) = 'OBJECT' THEN json_extract(x, '$.*') ELSE json_extract(x, '$[*]') END",
+    """CREATE MACRO co_elements(x) AS
+        CASE WHEN json_type(x) = 'OBJECT' THEN json_extract(x, '$.*') ELSE json_extract(x, '$[*]') END""",
 )
-
-
-def as_text(value: Value) -> Value:
-    """Return the value without its natural type."""
-    return replace(value, natural=None, raw=None)

@@ -18,8 +18,8 @@ from cityorchestra_ld.mapping.plan import (
     LogicalSource,
     Plan,
     PredicateObject,
+    Reference,
     TermMap,
-    TermType,
     TriplesMap,
     View,
     ViewJoin,
@@ -64,7 +64,7 @@ class Reader:
         self.logical: dict[str, LogicalSource] = {}
         self.views: dict[str, View] = {}
 
-    # --- the whole document ---------------------------------------------------------------------------------------------------
+    # --- the whole document -------------------------------------------------------------------------------------------------
 
     def plan(self) -> Plan:
         """Read everything; raise MappingError for the first thing that is wrong."""
@@ -86,7 +86,9 @@ class Reader:
         used = set(document.subjects("logicalSource"))
         parents = {value for node in document.order for value in document.all(node, "parentTriplesMap")}
         found = [node for node in document.order if node in typed | used | parents]
-        functions = {value for node in document.order for value in document.all(node, "http://semweb.mmlab.be/ns/fnml#functionValue")}
+        functions = {
+            value for node in document.order for value in document.all(node, "http://semweb.mmlab.be/ns/fnml#functionValue")
+        }
         return [node for node in found if node not in functions]
 
     def _triples_map(self, node: Node) -> TriplesMap:
@@ -99,7 +101,10 @@ class Reader:
                 f"Une règle a un sujet et un seul ; ici {len(subjects)}.",
                 f"A rule has one subject, no more and no less; here {len(subjects)}.",
                 node,
-                hint=Text("rml:subjectMap dit comment nommer la chose décrite.", "rml:subjectMap says how to name the thing described."),
+                hint=Text(
+                    "rml:subjectMap dit comment nommer la chose décrite.",
+                    "rml:subjectMap says how to name the thing described.",
+                ),
             )
         terms = replace_base(self.terms, base)
         shortcut = document.has(node, "subject")
@@ -111,7 +116,9 @@ class Reader:
             subject=terms.constant(subject, node, Role.SUBJECT) if shortcut else terms.term_map(subject, Role.SUBJECT),
             classes=() if shortcut else tuple(self._class(value, node) for value in document.all(subject, "class")),
             graphs=() if shortcut else terms.maps(subject, "graph", "graphMap", Role.GRAPH),
-            predicate_objects=tuple(self._predicate_object(pom, node, terms) for pom in document.all(node, "predicateObjectMap")),
+            predicate_objects=tuple(
+                self._predicate_object(pom, node, terms) for pom in document.all(node, "predicateObjectMap")
+            ),
             condition=terms.condition(node, CONDITION),
             base_iri=base,
             line=document.line(node),
@@ -157,7 +164,9 @@ class Reader:
         for side in ("child", "parent"):
             text = self.document.text(node, side)
             full = self.document.one(node, f"{side}Map")
-            expression = terms.reference(text, node) if text is not None else terms.expression(full) if full is not None else None
+            expression = (
+                terms.reference(text, node) if text is not None else terms.expression(full) if full is not None else None
+            )
             if expression is None:
                 raise self.document.error(
                     f"La condition de jointure n'a pas de côté rml:{side}.", f"The join condition has no rml:{side}.", node
@@ -165,7 +174,7 @@ class Reader:
             sides.append(expression)
         return JoinCondition(child=sides[0], parent=sides[1])
 
-    # --- sources and views ----------------------------------------------------------------------------------------------------
+    # --- sources and views --------------------------------------------------------------------------------------------------
 
     def _source(self, node: Node) -> str:
         source = self.document.one(node, "logicalSource")
@@ -186,7 +195,9 @@ class Reader:
             self.logical[key] = read_source(self.document, node)
             return key
         if isinstance(on, ox.Literal):
-            raise self.document.error("rml:viewOn attend une source ou une vue.", "rml:viewOn expects a source or a view.", node)
+            raise self.document.error(
+                "rml:viewOn attend une source ou une vue.", "rml:viewOn expects a source or a view.", node
+            )
         self.views[key] = View(name=key, on=on.value)  # a cycle finds itself here; `_check_cycles` refuses it
         joins = tuple(
             self._view_join(join, inner=kind == "innerJoin")
@@ -194,7 +205,9 @@ class Reader:
             for join in self.document.all(node, kind)
         )
         fields = self._fields(node)
-        self.views[key] = View(name=key, on=self._abstract_source(on), fields=fields, joins=joins, line=self.document.line(node))
+        self.views[key] = View(
+            name=key, on=self._abstract_source(on), fields=fields, joins=joins, line=self.document.line(node)
+        )
         return key
 
     def _fields(self, node: Term) -> tuple[Field, ...]:
@@ -215,9 +228,12 @@ class Reader:
         said = document.one(node, "referenceFormulation")
         formulation = {"JSONPath": "json", "CSV": "csv"}.get(short_name(said)) if said is not None else None
         if said is not None and formulation is None:
-            raise document.error("Format du champ non pris en charge.", "The field's format is not supported.", node, value=said.value)
+            raise document.error(
+                "Format du champ non pris en charge.", "The field's format is not supported.", node, value=said.value
+            )
         if iterator is not None or said is not None:
-            return Field(name=name, iterator=iterator or "$", formulation=formulation, fields=self._fields(node))  # type: ignore[arg-type]
+            fields = self._fields(node)
+            return Field(name=name, iterator=iterator or "$", formulation=formulation, fields=fields)  # type: ignore[arg-type]
         return Field(name=name, expression=self.terms.expression(node), fields=self._fields(node))
 
     def _view_join(self, node: Term, *, inner: bool) -> ViewJoin:
@@ -257,7 +273,7 @@ def replace_base(terms: TermReader, base: str) -> TermReader:
     return terms if terms.base_iri == base else TermReader(terms.document, base)
 
 
-# --- references -------------------------------------------------------------------------------------------------------------------
+# --- references -------------------------------------------------------------------------------------------------------------
 
 
 def _term_references(term: TermMap) -> Iterator[str]:
@@ -284,31 +300,35 @@ def _map_references(item: TriplesMap) -> Iterator[str]:
 
 
 def _field_references(fields: tuple[Field, ...]) -> Iterator[str]:
-    """Yield what the outermost fields ask of a record; fields inside fields look at the field, not at the record."""
+    """Yield what fields ask of a record; the path of a field inside a field goes through the field around it."""
     for item in fields:
-        if item.iterator is not None:
-            yield item.iterator
+        around = item.iterator
+        if around is not None:
+            yield around
+        elif isinstance(item.expression, Reference):
+            around = item.expression.text
         yield from references(item.expression)
+        if around is not None and item.iterator is not None:
+            for inner in _field_references(item.fields):
+                yield around if inner in ("$", "@") else f"{around}.{inner.removeprefix('$.').removeprefix('$')}"
+
+
+def _asked(plan: Plan) -> Iterator[tuple[str, Iterator[str]]]:
+    """Yield each source or view with references that are asked of it."""
+    for item in plan.maps:
+        yield item.source, _map_references(item)
+        for join in (target for pair in item.predicate_objects for target in pair.objects if isinstance(target, Join)):
+            parent = plan.triples_map(join.parent)
+            yield from ((parent.source, references(condition.parent)) for condition in join.conditions)
+    for view in plan.views.values():
+        yield view.on, _field_references(view.fields)
+        for view_join in view.joins:
+            yield from ((view.on, references(condition.child)) for condition in view_join.conditions)
 
 
 def _with_references(plan: Plan) -> dict[str, LogicalSource]:
     found: dict[tuple[str, str | None], dict[str, None]] = {source.key: {} for source in plan.logical.values()}
-
-    def note(source: str, names: Iterator[str]) -> None:
+    for source, names in _asked(plan):
         if source in plan.logical:
             found[plan.logical[source].key].update(dict.fromkeys(names))
-
-    for item in plan.maps:
-        note(item.source, _map_references(item))
-        for pair in item.predicate_objects:
-            for target in pair.objects:
-                if isinstance(target, Join):
-                    parent = plan.triples_map(target.parent)
-                    for condition in target.conditions:
-                        note(parent.source, references(condition.parent))
-    for view in plan.views.values():
-        note(view.on, _field_references(view.fields))
-        for join in view.joins:
-            for condition in join.conditions:
-                note(view.on, references(condition.child))
     return {name: replace(source, references=tuple(found[source.key])) for name, source in plan.logical.items()}

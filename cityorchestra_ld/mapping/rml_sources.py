@@ -37,13 +37,17 @@ def read_source(document: Document, node: Node) -> LogicalSource:
         _check_path(document, iterator, node)
     elif iterator:
         raise document.error(
-            "Un fichier CSV n'a pas d'itérateur (rml:iterator).", "A CSV file has no iterator (rml:iterator).", node, value=iterator
+            "Un fichier CSV n'a pas d'itérateur (rml:iterator).",
+            "A CSV file has no iterator (rml:iterator).",
+            node,
+            value=iterator,
         )
     return LogicalSource(
         name=node.value,
         spec=_spec(document, access, name, formulation),
         formulation=formulation,
         iterator=iterator,
+        natural=not document.legacy,
         line=document.line(node),
     )
 

@@ -43,7 +43,7 @@ class TermReader:
         self.document = document
         self.base_iri = base_iri
 
-    # --- terms ----------------------------------------------------------------------------------------------------------------
+    # --- terms --------------------------------------------------------------------------------------------------------------
 
     def maps(self, node: Term, short: str, full: str, role: Role) -> tuple[TermMap, ...]:
         """Read the constants of a shortcut and the full term maps of one role."""
@@ -66,7 +66,9 @@ class TermReader:
         datatype = self._extra(node, "datatype", "datatypeMap", Role.DATATYPE)
         if language is not None and datatype is not None:
             raise document.error(
-                "Un terme a une langue ou un type de donnée, pas les deux.", "A term has a language or a datatype, not both.", node
+                "Un terme a une langue ou un type de donnée, pas les deux.",
+                "A term has a language or a datatype, not both.",
+                node,
             )
         if isinstance(expression, Fixed) and language is None and datatype is None:
             return self._constant_map(node, expression, said, role)
@@ -160,10 +162,10 @@ class TermReader:
                 node,
             )
 
-    # --- expressions ----------------------------------------------------------------------------------------------------------
+    # --- expressions --------------------------------------------------------------------------------------------------------
 
     def expression(self, node: Term, *, required: bool = True) -> Expression | None:
-        """Read the one expression of a node: constant, reference, template or function; raise MappingError when not exactly one."""
+        """Read the expression of a node: constant, reference, template or function; raise MappingError when not exactly one."""
         document = self.document
         kinds = ("constant", "reference", "template", "functionExecution", OLD_FNML + "functionValue")
         found = [(kind, value) for kind in kinds for value in document.all(node, kind)]
@@ -211,7 +213,7 @@ class TermReader:
             raise self.document.error("Une condition est une fonction.", "A condition is a function.", found)
         return expression
 
-    # --- functions ------------------------------------------------------------------------------------------------------------
+    # --- functions ----------------------------------------------------------------------------------------------------------
 
     def _function(self, node: Term) -> FunctionCall:
         function = self.document.one(node, "function")
@@ -234,7 +236,9 @@ class TermReader:
             raise self.document.error("Il manque rml:parameter.", "rml:parameter is missing.", node)
         constant = self.document.one(node, "inputValue")
         full = self.document.one(node, "inputValueMap")
-        value: Expression | None = Fixed(constant) if constant is not None else self.expression(full) if full is not None else None
+        value: Expression | None = (
+            Fixed(constant) if constant is not None else self.expression(full) if full is not None else None
+        )
         if value is None:
             raise self.document.error("Il manque rml:inputValueMap.", "rml:inputValueMap is missing.", node)
         return Input(parameter.value, value)
@@ -254,7 +258,9 @@ class TermReader:
                     elif item.expression is not None:
                         inputs.append(Input(name, item.expression))
         if function is None:
-            raise self.document.error("La fonction n'est pas nommée (fno:executes).", "The function has no name (fno:executes).", node)
+            raise self.document.error(
+                "La fonction n'est pas nommée (fno:executes).", "The function has no name (fno:executes).", node
+            )
         return self._checked(FunctionCall(function.value, tuple(inputs), self.document.line(node)), node)
 
     def _checked(self, call: FunctionCall, node: Term) -> FunctionCall:

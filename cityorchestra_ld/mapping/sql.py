@@ -81,8 +81,8 @@ class Value:
     """
     Text that a record gives: nothing, once, or several times.
 
-    The text is `pieces`, for each combination of the `loops`, where all `guards` hold. `natural` is the datatype of the value when
-    the mapping names none (`json`: decided by each JSON value, which is then `raw`).
+    The text is `pieces`, for each combination of the `loops`, where all `guards` hold. `natural` is the datatype of the value
+    when the mapping names none (`json`: decided by each JSON value, which is then `raw`).
     """
 
     pieces: Pieces
@@ -139,8 +139,7 @@ def lines(body: str, loops: Sequence[Loop]) -> str:
     """Write all non-NULL results of `body` over the loops as lines of one text; NULL when there are none."""
     written = body
     for loop in reversed(loops):
-        written = f"array_to_string(list_transform({loop.items}, lambda {loop.variable}: {written}), chr(10))"
-        written = f"nullif({written}, '')"
+        written = f"list_aggregate(list_transform({loop.items}, lambda {loop.variable}: {written}), 'string_agg', chr(10))"
     return written
 
 

@@ -1,4 +1,4 @@
-"""Compile triples maps: each statement of a rule becomes pieces of one N-Quads line, with what must hold for it to be written."""
+"""Compile triples maps: each statement becomes pieces of one N-Quads line, with what must hold for it to be written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cityorchestra_ld.mapping.plan import (
     TriplesMap,
 )
 from cityorchestra_ld.mapping.relations import Rows
-from cityorchestra_ld.mapping.sql import Lit, Loop, Value, combine, counted, guarded, lines, listed
+from cityorchestra_ld.mapping.sql import Lit, Loop, Value, all_of, combine, counted, guarded, lines, listed
 from cityorchestra_ld.mapping.term_maps import TermCompiler
 from cityorchestra_ld.namespaces import REUSED, RML
 
@@ -69,6 +69,8 @@ class Compiled:
     map: TriplesMap
     rows: Rows
     subject: Value
+    prefix: str = ""  # every subject starts so
+    conditions: tuple[str, ...] = ()
     lines: list[Line] = field(default_factory=list)
 
 
@@ -85,6 +87,7 @@ class MapCompiler:
         self.rows = rows
         self.factory = factory
         self.default_graph = default_graph
+        self.prefix = ""
         self.compiler = TermCompiler(rows, Rule(item.name, "", item.line), checks, strict=strict, base_iri=item.base_iri)
 
     def compile(self) -> Compiled:
@@ -94,11 +97,13 @@ class MapCompiler:
         with self.compiler.under(*conditions):
             subject = self.subject(conditions)
             graphs = self._graphs(item.graphs, "graph")
-            compiled = Compiled(item, self.rows, subject)
+            compiled = Compiled(item, self.rows, subject, self.prefix, conditions)
             kind = Value((Lit(terms.RDF_TYPE),))
             for iri in item.classes:
                 term = Value((Lit(f"<{iri}>"),))
-                compiled.lines += [Line(subject, kind, term, graph, conditions, f"rdf:type <{iri}>", item.line) for graph in graphs or [None]]
+                compiled.lines += [
+                    Line(subject, kind, term, graph, conditions, f"rdf:type <{iri}>", item.line) for graph in graphs or [None]
+                ]
             for pair in item.predicate_objects:
                 compiled.lines += self._pair(pair, subject, graphs, conditions)
         return compiled
@@ -107,6 +112,7 @@ class MapCompiler:
         """Compile the subject to one column; its guards stay those of what it is made of, so that counting need not make it."""
         self._at("subject", self.item.subject.line)
         value = self.compiler.term(self.item.subject)
+        self.prefix = value.pieces[0] if value.pieces and isinstance(value.pieces[0], Lit) else ""
         if value.loops or value.constant is not None:
             return self.compiler.simple(value)
         column = self.rows.let(guarded((*conditions, *value.guards), value.sql))
@@ -132,7 +138,9 @@ class MapCompiler:
     def _default_graph(self) -> Value | None:
         return Value((Lit(f"<{self.default_graph}>"),)) if self.default_graph else None
 
-    def _pair(self, pair: PredicateObject, subject: Value, graphs: list[Value | None], before: tuple[str, ...]) -> Iterator[Line]:
+    def _pair(
+        self, pair: PredicateObject, subject: Value, graphs: list[Value | None], before: tuple[str, ...]
+    ) -> Iterator[Line]:
         conditions = before + self._conditions(pair.condition, "condition")
         with self.compiler.under(*conditions):
             own = graphs + self._graphs(pair.graphs, "graph")
@@ -144,9 +152,11 @@ class MapCompiler:
                     self._at(label, target.line or pair.line)
                     value = self._joined(target) if isinstance(target, Join) else self.compiler.term(target)
                     line = target.line or pair.line or self.item.line
-                    yield from (Line(subject, name, value, graph, conditions, label, line) for graph in own or [self._default_graph()])
+                    yield from (
+                        Line(subject, name, value, graph, conditions, label, line) for graph in own or [self._default_graph()]
+                    )
 
-    # --- joins ----------------------------------------------------------------------------------------------------------------
+    # --- joins --------------------------------------------------------------------------------------------------------------
 
     def _joined(self, join: Join) -> Value:
         parent = self.plan.triples_map(join.parent)
@@ -197,7 +207,8 @@ class MapCompiler:
         names = [f"c{number}" for number in range(len(keys))] + ["i"]
         children = exploded(rows, names, [*values, Value((rows.identity,))])
         on = " AND ".join(f"c.c{number} = p.k{number}" for number in range(len(keys)))
-        found = f"SELECT c.i AS k0, list_distinct(flatten(list(p.u))) AS u FROM ({children}) c JOIN ({relation}) p ON {on} GROUP BY 1"
+        both = f"({children}) c JOIN ({relation}) p ON {on}"
+        found = f"SELECT c.i AS k0, list_distinct(flatten(list(p.u))) AS u FROM {both} GROUP BY 1"
         return self.rows.join(found, (self.rows.identity,))
 
 
@@ -207,13 +218,13 @@ def exploded(rows: Rows, names: Sequence[str], values: Sequence[Value]) -> str:
     for column, value in zip(names, values, strict=True):
         sql = listed(guarded(value.guards, value.sql), value.loops) if value.loops else guarded(value.guards, value.sql)
         columns.append(f"{sql} AS {column}")
-    relation = rows.select(", ".join(columns))
+    guards = [guard for value in values if not value.loops for guard in value.guards]
+    relation = rows.select(", ".join(columns), where=all_of(guards) if guards else None)
     for column, value in zip(names, values, strict=True):
         if value.loops:
             others = ", ".join(name for name in names if name != column)
             relation = f"SELECT {others}, unnest({column}) AS {column} FROM ({relation})"
-    present = " AND ".join(f"{column} IS NOT NULL" for column in names)
-    return f"SELECT * FROM ({relation}) WHERE {present}"
+    return relation
 
 
 def _label(predicate: TermMap) -> str:

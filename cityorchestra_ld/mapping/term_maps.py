@@ -42,7 +42,7 @@ class TermCompiler(Compiler):
         """Make a blank node for each record, always the same one for the same record of the same file."""
         return Value((Lit("_:r"), f"md5(concat({text(self.rule.triples_map)}, ' ', {self.rows.identity}))"))
 
-    # --- IRIs -----------------------------------------------------------------------------------------------------------------
+    # --- IRIs ---------------------------------------------------------------------------------------------------------------
 
     def _iri(self, term: TermMap) -> Value:
         expression = term.expression
@@ -63,7 +63,7 @@ class TermCompiler(Compiler):
         """Accept an absolute IRI as it is, a relative one after the base IRI, and nothing else."""
         pattern = text(terms.IRI_PATTERN)
         plain = f"regexp_full_match({value.sql}, {text(terms.PLAIN_IRI)})"
-        absolute = f"({plain} OR regexp_full_match({value.sql}, {pattern}))"
+        absolute = f"regexp_full_match({value.sql}, {pattern})"
         based = f"concat({text(self.base_iri)}, {value.sql})"
         ok = f"{absolute} OR regexp_full_match({based}, {pattern})"
         result = f"CASE WHEN {absolute} THEN {value.sql} ELSE {based} END"
@@ -72,10 +72,10 @@ class TermCompiler(Compiler):
             "Une IRI n'a ni espace, ni guillemets, ni < > { } | ^ ` \\ ; un gabarit encode ce qu'il insère.",
             "An IRI has no space, no quotes, none of < > { } | ^ ` \\; a template encodes what it inserts.",
         )
-        sql = self.checked(value, value.sql, ok, result, message, hint)
+        sql = self.checked(value, value.sql, ok, result, message, hint, plain)
         return value.with_pieces(Lit("<"), sql, Lit(">"))
 
-    # --- literals -------------------------------------------------------------------------------------------------------------
+    # --- literals -----------------------------------------------------------------------------------------------------------
 
     def _literal(self, term: TermMap) -> Value:
         expression = term.expression or Template(())
@@ -102,7 +102,7 @@ class TermCompiler(Compiler):
         ok = f"regexp_full_match({value.sql}, {text(terms.LANGUAGE)})"
         message = Text("La valeur n'est pas une étiquette de langue (BCP 47).", "The value is not a language tag (BCP 47).")
         hint = Text("Par exemple fr, en, fr-FR.", "For example fr, en, fr-FR.")
-        return value.with_pieces(self.checked(value, value.sql, ok, value.sql, message, hint))
+        return value.with_pieces(self.checked(value, value.sql, ok, f"lower({value.sql})", message, hint))
 
     def _typed(self, value: Value, datatype: TermMap) -> Value:
         if isinstance(datatype.expression, Fixed):
@@ -129,7 +129,8 @@ class TermCompiler(Compiler):
             f"On attend par exemple {lexical.example} ; une fonction (fn:decimal, fn:date…) lit les autres écritures.",
             f"For example {lexical.example}; a function (fn:decimal, fn:date…) reads other ways of writing.",
         )
-        return value.with_pieces(self.checked(value, value.sql, ok, result, message, hint))
+        quick = lexical.quick.format(x=value.sql) if lexical.quick else None
+        return value.with_pieces(self.checked(value, value.sql, ok, result, message, hint, quick))
 
 
 def _escaped(value: Value) -> list[str]:
@@ -148,4 +149,8 @@ def _is_settled(template: Template, sample: str) -> bool:
     if not terms.has_scheme(first):
         return not terms.has_scheme(sample)
     after = first.partition(":")[2]
-    return not after.startswith("//") and len(template.parts) > 1 or any(mark in after[2:] for mark in "/?#") or len(template.parts) == 1
+    return (
+        (not after.startswith("//") and len(template.parts) > 1)
+        or any(mark in after[2:] for mark in "/?#")
+        or len(template.parts) == 1
+    )

@@ -12,7 +12,7 @@ from cityorchestra_ld.namespaces import XSD
 
 RDF_TYPE: Final = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 
-# --- IRI syntax (RFC 3987, section 2.2) ------------------------------------------------------------------------------------------
+# --- IRI syntax (RFC 3987, section 2.2) -------------------------------------------------------------------------------------
 
 _UCS = (
     r"\x{A0}-\x{D7FF}\x{F900}-\x{FDCF}\x{FDF0}-\x{FFEF}\x{10000}-\x{1FFFD}\x{20000}-\x{2FFFD}\x{30000}-\x{3FFFD}"
@@ -31,7 +31,10 @@ _AFTER_SCHEME = (
 )
 SCHEME: Final = "[A-Za-z][-A-Za-z0-9+.]*:"
 IRI_PATTERN: Final = SCHEME + _AFTER_SCHEME
-PLAIN_IRI: Final = "https?://[A-Za-z0-9.-]+(/[-A-Za-z0-9._~!$&()*+,;=:@/]*)?(#[-A-Za-z0-9._~]*)?"  # most of what is met, quickly
+PLAIN_IRI: Final = (
+    "https?://[A-Za-z0-9.-]+(/[-A-Za-z0-9._~!$&()*+,;=:@/]*)?(#[-A-Za-z0-9._~]*)?"  # most of what is met, quickly
+)
+_LATIN_AND_MORE = r"\x{A0}-\x{D7FB}"  # the first range of ucschar, up to the last letter assigned in it
 UCS_PATTERN: Final = f"[{_UCS}]"
 
 
@@ -62,7 +65,7 @@ def is_language(tag: str) -> bool:
     return re.fullmatch(LANGUAGE, tag) is not None
 
 
-# --- templates (RML-Core, template-valued expression maps) ---------------------------------------------------------------------
+# --- templates (RML-Core, template-valued expression maps) ------------------------------------------------------------------
 
 
 def parse_template(text: str) -> Template:
@@ -100,7 +103,7 @@ def parse_template(text: str) -> Template:
     return Template(tuple(parts))
 
 
-# --- lexical spaces (XSD 1.1, part 2) --------------------------------------------------------------------------------------------
+# --- lexical spaces (XSD 1.1, part 2) ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Lexical:
     example: str
     condition: str | None = None  # on {x}
     canonical: str | None = None  # macro of one argument
+    quick: str | None = None  # SQL on {x}: most values satisfy it, and are valid and canonical then
 
 
 _ZONE = "(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?"
@@ -128,16 +132,23 @@ def _integer(pattern: str, example: str, low: int | None = None, high: int | Non
         limits.append(f"try_cast({{x}} AS HUGEINT) >= {low}")
     if high is not None:
         limits.append(f"try_cast({{x}} AS HUGEINT) <= {high}")
-    return Lexical(pattern, example, " AND ".join(limits) or None, "co_integer")
+    quick = None if limits else "regexp_full_match({x}, '0|-?[1-9][0-9]*')"
+    return Lexical(pattern, example, " AND ".join(limits) or None, "co_integer", quick)
 
 
 LEXICAL: Final[dict[str, Lexical]] = {
     "integer": _integer(_INTEGER, "42"),
-    "decimal": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", "3.14", None, "co_decimal"),
+    "decimal": Lexical(
+        r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", "3.14", None, "co_decimal",
+        r"regexp_full_match({x}, '0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9]')",
+    ),
     "double": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", "3.14E0", None, "co_double"),
     "float": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", "3.14E0"),
     "boolean": Lexical("true|false|1|0", "true", None, "co_boolean"),
-    "date": Lexical(f"{_YEAR}-{_MONTH}-{_DAY}{_ZONE}", "2024-12-31", _REAL_DAY),
+    "date": Lexical(
+        f"{_YEAR}-{_MONTH}-{_DAY}{_ZONE}", "2024-12-31", _REAL_DAY, None,
+        "regexp_full_match({x}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND try_cast({x} AS DATE) IS NOT NULL",
+    ),
     "dateTime": Lexical(f"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE}", "2024-12-31T08:30:00+01:00", _REAL_DAY),
     "dateTimeStamp": Lexical(f"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE[:-1]}", "2024-12-31T08:30:00+01:00", _REAL_DAY),
     "time": Lexical(f"{_TIME}{_ZONE}", "08:30:00"),
@@ -171,7 +182,7 @@ def lexical(datatype: str) -> Lexical | None:
     return LEXICAL.get(datatype.removeprefix(XSD)) if datatype.startswith(XSD) else None
 
 
-# --- macros ------------------------------------------------------------------------------------------------------------------------
+# --- macros -----------------------------------------------------------------------------------------------------------------
 
 MACROS: Final = (
     # the text of a JSON value that is no object and no array
@@ -179,18 +190,22 @@ MACROS: Final = (
         THEN CASE WHEN contains(x::VARCHAR, '\') THEN json_extract_string(x, '$') ELSE (x::VARCHAR)[2:-2] END
         ELSE x::VARCHAR END""",
     # N-Quads, STRING_LITERAL_QUOTE
-    r"""CREATE MACRO co_escape(x) AS CASE WHEN contains(x, '"') OR contains(x, '\') OR contains(x, chr(10)) OR contains(x, chr(13))
+    r"""CREATE MACRO co_escape(x) AS
+        CASE WHEN contains(x, '"') OR contains(x, '\') OR contains(x, chr(10)) OR contains(x, chr(13))
         THEN replace(replace(replace(replace(x, '\', '\\'), '"', '\"'), chr(10), '\n'), chr(13), '\r') ELSE x END""",
     # percent-encoding of what is not iunreserved (RFC 3987); strlen counts bytes, length characters
     rf"""CREATE MACRO co_iri_safe(x) AS CASE WHEN strlen(x) = length(x) THEN url_encode(x)
-        ELSE array_to_string(list_transform(regexp_extract_all(x, '(?s).'), lambda c:
-          CASE WHEN c >= chr(160) AND (c <= chr(55295) OR regexp_full_match(c, '{UCS_PATTERN}')) THEN c ELSE url_encode(c) END), '')
-        END""",
+        WHEN regexp_full_match(x, '[-A-Za-z0-9._~{_LATIN_AND_MORE}]*') THEN x
+        ELSE array_to_string(list_transform(string_split(x, ''), lambda c:
+          CASE WHEN c < '\u00a0' THEN url_encode(c) WHEN c <= '\ud7fb' OR regexp_full_match(c, '{UCS_PATTERN}') THEN c
+          ELSE url_encode(c) END), '') END""",
     # canonical forms
     r"""CREATE MACRO co_integer(x) AS CASE WHEN regexp_full_match(x, '0|-?[1-9][0-9]*') THEN x
         ELSE CASE WHEN starts_with(x, '-') AND regexp_matches(x, '[1-9]') THEN '-' ELSE '' END
           || coalesce(nullif(ltrim(ltrim(x, '+-'), '0'), ''), '0') END""",
-    r"""CREATE MACRO co_decimal(x) AS CASE WHEN regexp_full_match(x, '0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9]') THEN x
+    r"""CREATE MACRO co_decimal(x) AS CASE WHEN regexp_full_match(x, '-?(0|[1-9][0-9]*)(\.[0-9]*)?')
+        THEN CASE WHEN x = '-0' THEN '0' WHEN NOT contains(x, '.') OR NOT (ends_with(x, '0') OR ends_with(x, '.')) THEN x
+          WHEN rtrim(rtrim(x, '0'), '.') = '-0' THEN '0' ELSE rtrim(rtrim(x, '0'), '.') END
         ELSE CASE WHEN starts_with(x, '-') AND regexp_matches(x, '[1-9]') THEN '-' ELSE '' END
           || coalesce(nullif(ltrim(split_part(ltrim(x, '+-'), '.', 1), '0'), ''), '0')
           || coalesce('.' || nullif(rtrim(split_part(x, '.', 2), '0'), ''), '') END""",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
-from cityorchestra_ld.errors import MappingError, Place, Text
-from cityorchestra_ld.mapping import jsonpath
+from cityorchestra_ld.errors import Text
 from cityorchestra_ld.mapping.plan import Expression, Field, Fixed, Reference, Template, View, ViewJoin
-from cityorchestra_ld.mapping.relations import ROW, JsonPaths, Rows, Shape, UnknownReferenceError, json_value
+from cityorchestra_ld.mapping.relations import ROW, JsonPaths, Rows, Shape, UnknownReferenceError, ViewError, json_value
 from cityorchestra_ld.mapping.sql import Lit, Value, combine, guarded, listed
 from cityorchestra_ld.namespaces import XSD
 
@@ -26,6 +25,7 @@ class ViewRows(Rows):
         self.base = base
         self.factory = factory
         self._fields: dict[str, Value] = {}
+        self._labels: dict[str, str] = {}
         self._relation = base.select(f"*, {ROW} - 1 AS co_index", numbered=True)
         index = self.names.column()
         self._relation = f"SELECT * EXCLUDE (co_index), co_index AS {index} FROM ({self._relation})"
@@ -42,49 +42,68 @@ class ViewRows(Rows):
             raise UnknownReferenceError(reference, self._fields)
         return self._fields[reference]
 
+    def label(self, reference: str) -> str:
+        """Return the column or path under a field."""
+        return self._labels.get(reference, reference)
+
     def scan(self, *, numbered: bool) -> str:
         """Return the nested SELECTs; they always carry the number of the record that they come from."""
         return f"({self._relation})"
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Return the columns that put rows in the order of the file."""
+        return (ROW, *self._indexes)
 
     @property
     def identity(self) -> str:
         """Return SQL that tells the rows of the view apart."""
         return "concat_ws('.', " + ", ".join([f"{ROW}::VARCHAR", *(f"{column}::VARCHAR" for column in self._indexes)]) + ")"
 
-    # --- fields ---------------------------------------------------------------------------------------------------------------
+    # --- fields -------------------------------------------------------------------------------------------------------------
 
     def _name(self, name: str, value: Value) -> None:
         if name in self._fields:
-            raise MappingError(
+            raise ViewError(
                 Text(f"Deux champs s'appellent « {name} ».", f"Two fields are named '{name}'."),
-                place=Place(line=self.view.line, value=name, rule=self.view.name),
+                self.view.line,
+                name,
             )
         self._fields[name] = replace(value, references=(name,))
 
-    def _add(self, field: Field, prefix: str, resolve: Callable[[str], Value]) -> None:
+    def _add(self, field: Field, prefix: str, resolve: Callable[[str], Value], around: str = "") -> None:
         name = prefix + field.name
-        if field.iterator is not None:
-            value = self._iterated(field, resolve)
-        else:
-            value = _expression(field.expression, resolve)
+        self._labels[name] = label = self._label_of(field, name, around)
+        iterated = field.iterator is not None
+        value = self._iterated(field, resolve) if iterated else _expression(field.expression, resolve)
         column, index, is_json = self._unnest(value)
         self._name(f"{name}.#", index)
         current = json_value(column, name) if is_json else Value((column,), (f"{column} IS NOT NULL",), natural=value.natural)
-        if field.iterator is None:
-            self._name(name, current)
-        elif name in self._fields:
+        if field.iterator is None or name in self._fields:
             self._name(name, current)
         if field.fields:
             inner = column if is_json and field.iterator is not None else _embedded(current)
             paths = JsonPaths(self.names, inner, Shape(leaf=True))
             for child in field.fields:
-                self._add(child, f"{name}.", paths.resolve)
+                self._add(child, f"{name}.", paths.resolve, label)
+
+    def _label_of(self, field: Field, name: str, around: str) -> str:
+        written = field.iterator or (field.expression.text if isinstance(field.expression, Reference) else None)
+        if written is None:
+            return name
+        if around:
+            return around if written in ("$", "@") else f"{around}.{written.removeprefix('$.').removeprefix('$')}"
+        return self.base.label(written)
 
     def _iterated(self, field: Field, resolve: Callable[[str], Value]) -> Value:
         if field.formulation == "csv":
-            raise MappingError(
-                Text("Du CSV à l'intérieur d'un enregistrement n'est pas pris en charge.", "CSV inside a record is not supported."),
-                place=Place(line=self.view.line, value=field.name, rule=self.view.name),
+            raise ViewError(
+                Text(
+                    "Du CSV à l'intérieur d'un enregistrement n'est pas pris en charge.",
+                    "CSV inside a record is not supported.",
+                ),
+                self.view.line,
+                field.name,
             )
         value = resolve(field.iterator or "$")
         if value.raw is None:
@@ -97,7 +116,9 @@ class ViewRows(Rows):
         body = guarded(value.guards, value.raw if value.raw is not None else value.sql)
         column, index = self.names.column(), self.names.column()
         if not value.loops:
-            self._relation = f"SELECT *, {body} AS {column}, CASE WHEN ({body}) IS NOT NULL THEN 0 END AS {index} FROM ({self._relation})"
+            self._relation = (
+                f"SELECT *, {body} AS {column}, CASE WHEN ({body}) IS NOT NULL THEN 0 END AS {index} FROM ({self._relation})"
+            )
             return column, _index(index, "#"), is_json
         kind = "JSON" if is_json else "VARCHAR"
         items = self.names.column()
@@ -110,7 +131,7 @@ class ViewRows(Rows):
         )
         return column, _index(index, "#"), is_json
 
-    # --- joins ----------------------------------------------------------------------------------------------------------------
+    # --- joins --------------------------------------------------------------------------------------------------------------
 
     def _join_view(self, join: ViewJoin) -> None:
         parent = self.factory(join.parent)
@@ -121,7 +142,9 @@ class ViewRows(Rows):
         sides = [self.names.column() for _ in keys]
         made = [f"{_single(value)} AS {column}" for (_, value), column in zip(fields, columns, strict=True)]
         made += [f"{guarded(value.guards, value.sql)} AS {column}" for value, column in zip(keys, sides, strict=True)]
-        right = parent.select(", ".join(made))
+        order = [self.names.column() for _ in parent.order]
+        made += [f"{column} AS {fresh}" for column, fresh in zip(parent.order, order, strict=True)]
+        right = parent.select(", ".join(made), numbered=True)
         child_columns = [self.names.column() for _ in children]
         left = ", ".join(f"{guarded(v.guards, v.sql)} AS {c}" for v, c in zip(children, child_columns, strict=True))
         row, index = self.names.column(), self.names.column()
@@ -130,7 +153,7 @@ class ViewRows(Rows):
         taken = ", ".join(f"p.{column}" for column in columns)
         self._relation = (
             f"SELECT a.* EXCLUDE ({', '.join([*child_columns, row])}), {taken}, "
-            f"row_number() OVER (PARTITION BY a.{row}) - 1 AS {index} "
+            f"row_number() OVER (PARTITION BY a.{row} ORDER BY {', '.join(f'p.{column}' for column in order)}) - 1 AS {index} "
             f"FROM (SELECT *, {left}, row_number() OVER () AS {row} FROM ({self._relation})) a {kind} ({right}) p ON {on}"
         )
         self._indexes.append(index)
@@ -139,6 +162,9 @@ class ViewRows(Rows):
             current = json_value(column, field.name) if value.raw is not None else Value(
                 (column,), (f"{column} IS NOT NULL",), natural=natural
             )  # fmt: skip
+            self._labels[field.name] = (
+                parent.label(field.expression.text) if isinstance(field.expression, Reference) else field.name
+            )
             self._name(field.name, current)
             self._name(f"{field.name}.#", _index(index, "#"))
 
@@ -171,9 +197,4 @@ def _expression(expression: Expression | None, resolve: Callable[[str], Value]) 
                 values.append(resolve(part.text))
                 pieces += values[-1].pieces
         return combine(values, pieces)
-    raise MappingError(Text("Un champ de vue n'appelle pas de fonction.", "A field of a view calls no function."))
-
-
-def paths_of(fields: Sequence[Field]) -> list[jsonpath.Path]:
-    """Return the paths that the outermost fields ask of a record."""
-    return [jsonpath.parse(field.iterator) for field in fields if field.iterator is not None]
+    raise ViewError(Text("Un champ de vue n'appelle pas de fonction.", "A field of a view calls no function."), None)

@@ -59,9 +59,11 @@ class Document:
 
     def _add(self, quad: ox.Quad) -> None:
         subject, predicate, value = quad.subject, _modern(quad.predicate), quad.object
-        if not isinstance(subject, ox.NamedNode | ox.BlankNode) or not isinstance(value, ox.NamedNode | ox.BlankNode | ox.Literal):
+        if not isinstance(subject, ox.NamedNode | ox.BlankNode) or not isinstance(
+            value, ox.NamedNode | ox.BlankNode | ox.Literal
+        ):
             return  # triple terms say nothing in RML
-        if predicate != quad.predicate:
+        if quad.predicate.value.startswith(OLD_RML):
             self.legacy = True
         if subject not in self._index:
             self.order.append(subject)
@@ -72,7 +74,7 @@ class Document:
         if not isinstance(value, ox.Literal):
             self._parents.setdefault(value, subject)
 
-    # --- look up --------------------------------------------------------------------------------------------------------------
+    # --- look up ------------------------------------------------------------------------------------------------------------
 
     def all(self, node: Term, *predicates: str) -> list[Term]:
         """Return every object of the predicates; a predicate without colon is a term of RML."""
@@ -115,7 +117,7 @@ class Document:
         """Return the predicates of a node."""
         return list(self._index[node]) if node in self._index else []
 
-    # --- where it is ----------------------------------------------------------------------------------------------------------
+    # --- where it is --------------------------------------------------------------------------------------------------------
 
     def line(self, node: Term | None) -> int | None:
         """Return the line of a node, or of the nearest node around it."""
@@ -137,7 +139,9 @@ class Document:
             node = self._parents.get(node)
         return None
 
-    def error(self, fr: str, en: str, node: Term | None = None, *, hint: Text | None = None, value: str | None = None) -> MappingError:
+    def error(
+        self, fr: str, en: str, node: Term | None = None, *, hint: Text | None = None, value: str | None = None
+    ) -> MappingError:
         """Make an error that names the file, the line and the rule."""
         place = Place(file=str(self.path), line=self.line(node), rule=self.rule(node), value=value)
         return MappingError(Text(fr, en), place=place, hint=hint)
@@ -179,7 +183,7 @@ def nearest(word: str, known: Iterable[str]) -> Text | None:
     return Text(f"Il y a : {some}", f"There are: {some}")
 
 
-# --- Turtle ------------------------------------------------------------------------------------------------------------------------
+# --- Turtle -----------------------------------------------------------------------------------------------------------------
 
 _PREFIX: Final = re.compile(r"@?prefix\s+([^\s:]*):\s*<([^>]*)>", re.IGNORECASE)
 _BASE: Final = re.compile(r"@?base\s+<([^>]*)>", re.IGNORECASE)

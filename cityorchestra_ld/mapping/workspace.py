@@ -51,17 +51,20 @@ class Workspace:
         found = self.tables.get(source.spec.name)
         if found is None:
             raise MappingError(
-                Text(f"Le fichier « {source.spec.name} » n'a pas été fourni.", f"The file '{source.spec.name}' was not supplied."),
+                Text(
+                    f"Le fichier « {source.spec.name} » n'a pas été fourni.", f"The file '{source.spec.name}' was not supplied."
+                ),
                 place=Place(file=str(self.plan.path), line=source.line),
                 hint=nearest(source.spec.name, self.tables),
             )
         if found.format != source.formulation:
+            given, read = found.format.upper(), source.formulation.upper()
             raise MappingError(
-                Text(
-                    f"« {source.spec.name} » est un fichier {found.format.upper()}, la correspondance le lit comme {source.formulation.upper()}.",
-                    f"'{source.spec.name}' is a {found.format.upper()} file, the mapping reads it as {source.formulation.upper()}.",
-                ),
+                Text(f"{found.label} est du {given}, lu comme du {read}.", f"{found.label} is {given}, read as {read}."),
                 place=Place(file=str(self.plan.path), line=source.line),
+                hint=Text(
+                    "Corrigez rml:referenceFormulation (~csv, ~jsonpath).", "Fix rml:referenceFormulation (~csv, ~jsonpath)."
+                ),
             )
         return found
 
@@ -78,7 +81,9 @@ class Workspace:
         if source.formulation == "csv":
             return CsvRows(names, table)
         records = self.records(source)
-        return JsonRows(names, records.path, source.references, typed=self.typed, largest=records.largest)
+        return JsonRows(
+            names, records.path, source.references, typed=self.typed, natural=source.natural, largest=records.largest
+        )
 
     def records(self, source: LogicalSource) -> Records:
         """Split a JSON document into one line per record, once."""
@@ -99,7 +104,9 @@ class Workspace:
 
 
 @contextmanager
-def workspace(plan: Plan, tables: Mapping[str, Table], parent: Path, *, threads: int = 2, memory_mb: int = 1024) -> Iterator[Workspace]:
+def workspace(
+    plan: Plan, tables: Mapping[str, Table], parent: Path, *, threads: int = 2, memory_mb: int = 1024
+) -> Iterator[Workspace]:
     """Open a workspace in a folder that disappears at the end."""
     folder = Path(tempfile.mkdtemp(prefix=".mapping-", dir=parent))
     try:
@@ -149,6 +156,8 @@ def split_records(table: Table, iterator: str, path: Path) -> Records:
         raise MappingError(
             Text(f"Le fichier n'est pas du JSON bien formé : {error}", f"The file is not well-formed JSON: {error}"),
             place=Place(file=table.label),
-            hint=Text("Le fichier est peut-être tronqué : demandez-le à nouveau.", "The file may be truncated: ask for it again."),
+            hint=Text(
+                "Le fichier est peut-être tronqué : demandez-le à nouveau.", "The file may be truncated: ask for it again."
+            ),
         ) from error
     return Records(path, count, largest)

@@ -33,7 +33,7 @@ _PO: Final = _GRAPHS | _CONDITION | {
     "inversepredicates": "inversepredicates", "inversepredicate": "inversepredicates", "i": "inversepredicates",
 }  # fmt: skip
 _LINK: Final = _CONDITION | {"mapping": "mapping", "mappings": "mapping", "m": "mapping"} | TERM_KEYS
-_EQUAL: Final = frozenset({IDLAB + "equal", FN + "equals", GREL + "string_equalsTo"})
+_EQUAL: Final = frozenset({IDLAB + "equal", FN + "equal", FN + "equals", GREL + "string_equals"})
 _AND: Final = frozenset({GREL + "boolean_and", FN + "and"})
 
 

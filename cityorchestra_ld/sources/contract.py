@@ -26,6 +26,16 @@ class Header:
     notes: tuple[Text, ...] = ()
 
 
+def one_line(label: str) -> str:
+    """
+    Write a column name on one line, without spaces around it.
+
+    >>> one_line(" Consommation\\n(MWh)\\u00a0")
+    'Consommation (MWh)'
+    """
+    return " ".join(label.split())
+
+
 def _fold(name: str) -> str:
     """Reduce a name to what people compare: letters and digits without case and accents."""
     plain = unicodedata.normalize("NFKD", name.casefold())
@@ -63,10 +73,9 @@ def read_header(spec: SourceSpec, labels: Sequence[str], file: str, row: int) ->
             Text("Le fichier n’a pas de ligne d’en-tête.", "The file has no header row."), place=Place(file=file, row=row)
         )
     _refuse_twice(labels, file, row)
-    canonical = {name: column.name for column in spec.columns for name in column.aliases} | {
-        c.name: c.name for c in spec.columns
-    }
-    stripped = [label.strip() for label in labels]
+    canonical = {one_line(name): column.name for column in spec.columns for name in column.aliases}
+    canonical |= {column.name: column.name for column in spec.columns}
+    stripped = [one_line(label) for label in labels]
     columns = tuple(canonical.get(name, name) or f"column_{number}" for number, name in enumerate(stripped, 1))
     for name, count in Counter(columns).items():
         if count > 1:
@@ -82,9 +91,9 @@ def read_header(spec: SourceSpec, labels: Sequence[str], file: str, row: int) ->
 
 
 def _refuse_twice(labels: tuple[str, ...], file: str, row: int) -> None:
-    for name, count in Counter(label.strip() for label in labels).items():
+    for name, count in Counter(one_line(label) for label in labels).items():
         if count > 1 and name:
-            at = [number for number, label in enumerate(labels, 1) if label.strip() == name]
+            at = [number for number, label in enumerate(labels, 1) if one_line(label) == name]
             places = ", ".join(map(str, at))
             raise SourceError(
                 Text(f"L’en-tête a {count} fois la colonne « {name} » (colonnes {places}).",

@@ -191,8 +191,10 @@ def _why(error: Exception | None) -> str:
         return f"HTTP {error}"
     if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return "délai dépassé, timeout"
-    text = str(error).rpartition(": ")[2] if error else "délai dépassé, timeout"
-    return text.strip(" )'\"")[:120]
+    inner: object = error or "délai dépassé, timeout"
+    while isinstance(inner, BaseException):  # libraries wrap the reason several times
+        inner = getattr(inner, "reason", None) or next((part for part in reversed(inner.args) if part), type(inner).__name__)
+    return str(inner).rpartition(": ")[2].strip(" )'\"")[:120]
 
 
 def _proxies(scheme: str, host: str) -> dict[str, str]:

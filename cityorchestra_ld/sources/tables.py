@@ -43,7 +43,7 @@ class _Reader:
         lines: Iterator[str] = self._lines(spec.comment) if spec.comment else self.file
         rows = csv.reader(
             lines, delimiter=self.delimiter, quotechar=spec.quote or None, doublequote=spec.escape == spec.quote,
-            escapechar=None if spec.escape in (spec.quote, "") else spec.escape, strict=True,
+            escapechar=None if spec.escape in (spec.quote, '"', "") else spec.escape, strict=True,
             quoting=csv.QUOTE_MINIMAL if spec.quote else csv.QUOTE_NONE,
         )  # fmt: skip
         while True:
@@ -165,7 +165,8 @@ def stage_csv(received: Received, spec: SourceSpec, target: Path) -> Table:
         header, rows, header_row = _header(reader, rows, spec)
         quoting: Literal[0, 1] = 1 if received.lone_cr else 0  # QUOTE_ALL, QUOTE_MINIMAL (which forgets a lone carriage return)
         writer = csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=quoting)
-        writer.writerow(header.columns)
+        if spec.header:
+            writer.writerow(header.columns)
         if spec.trim:
             rows = ([cell.strip() for cell in cells] for cells in rows)
         copy = _Copy(reader, header, cell_checks(spec, header, received.label), spec)
@@ -235,7 +236,8 @@ def _refuse_duplicate_keys(table: Table, key: tuple[str, ...], suspects: set[int
     first: dict[Any, int] = {}
     with table.path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter=table.delimiter)
-        next(rows)
+        if table.header_row:
+            next(rows)
         for record, cells in enumerate(rows, 1):
             value = key_of(cells)
             if hash(value) not in suspects:

@@ -120,8 +120,8 @@ def _choose(source: Packed, names: Sequence[str]) -> int:
         return ends[0]
     if source.member is None and len(names) == 1:
         return 0
-    near = difflib.get_close_matches(wanted, names, n=1)
-    listed = ", ".join(near or names[:12]) or "–"
+    near = difflib.get_close_matches(wanted, names, n=3)
+    listed = ", ".join([*near, *(name for name in names if name not in near)][:12]) or "–"
     raise source.error(
         f"L’archive n’a pas de fichier « {wanted} »." if wanted else "L’archive a plusieurs fichiers : lequel lire ?",
         f"The archive has no file '{wanted}'." if wanted else "The archive has several files: which one to read?",

@@ -161,6 +161,7 @@ class _Run:
             try:
                 self._judge(validator, graph, active, marked=marked)
             except EngineRefusedError as error:
+                data_graph.normalise(self.survey.data.path, self.folder, "again")  # are the data to blame? then say where
                 reasons.append(f"{validator.name}: {error}")
             else:
                 self.answered.append(validator.name)
@@ -170,7 +171,9 @@ class _Run:
     def _judge(self, validator: Validator, graph: data_graph.Staged, active: list[Shape], *, marked: bool) -> None:
         if marked:
             with _Marked(graph, self.folder) as file:
-                first = self._try(validator, file.with_nodes(self._pairs(active)), engine_shapes(self.shapes, active, _marks(active)))
+                first = self._try(
+                    validator, file.with_nodes(self._pairs(active)), engine_shapes(self.shapes, active, _marks(active))
+                )
         else:
             first = self._try(validator, graph, engine_shapes(self.shapes, active))
         if first is not None:

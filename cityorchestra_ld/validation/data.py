@@ -95,7 +95,7 @@ def normalise(source: Path, folder: Path, name: str) -> Staged:
 def _unreadable(source: Path, why: str, line: int | None, column: int | None) -> ShapesError:
     return ShapesError(
         Text(f"Ces données ne se lisent pas comme RDF : {why}", f"These data are not readable RDF: {why}"),
-        place=Place(file=str(source), line=line, column_number=column),
+        place=Place(file=str(source.resolve() if source.is_symlink() else source), line=line, column_number=column),
         hint=Text(
             "Vérifiez que le suffixe du fichier dit bien sa syntaxe.", "Check that the suffix of the file tells its syntax."
         ),

@@ -38,22 +38,33 @@ def check_terms(triples: Sequence[tuple[Node, str, Term]], path: Path, *, strict
     for subject, predicate, value in triples:
         if predicate == f"{OWL}imports" and strict:
             raise _refusal(
-                path, "owl:imports", subject, Text("owl:imports n'est pas suivi : rien n'est téléchargé.", "owl:imports is not followed: nothing is fetched."),
+                path,
+                "owl:imports",
+                subject,
+                Text(
+                    "owl:imports n'est pas suivi : rien n'est téléchargé.", "owl:imports is not followed: nothing is fetched."
+                ),
                 Text("Retirez-le et donnez le fichier importé.", "Remove it and give the imported file."),
-            )  # fmt: skip
+            )
         used = [predicate] + ([value.value] if predicate == TYPE and isinstance(value, ox.NamedNode) else [])
         for name in (term.removeprefix(SH) for term in used if term.startswith(SH)):
             if name in FORBIDDEN:
                 raise _refusal(
-                    path, f"sh:{name}", subject, Text(f"sh:{name} n'est pas admis ici.", f"sh:{name} is not accepted here."),
+                    path,
+                    f"sh:{name}",
+                    subject,
+                    Text(f"sh:{name} n'est pas admis ici.", f"sh:{name} is not accepted here."),
                     Text("Écrivez cette règle avec SHACL Core ou sh:sparql.", "Write this rule with SHACL Core or sh:sparql."),
-                )  # fmt: skip
+                )
             if strict and name not in _KNOWN:
                 near = difflib.get_close_matches(name, _KNOWN, n=1)
                 raise _refusal(
-                    path, f"sh:{name}", subject, Text(f"sh:{name} n'existe pas en SHACL.", f"sh:{name} does not exist in SHACL."),
+                    path,
+                    f"sh:{name}",
+                    subject,
+                    Text(f"sh:{name} n'existe pas en SHACL.", f"sh:{name} does not exist in SHACL."),
                     Text(f"Le plus proche est sh:{near[0]}.", f"The nearest is sh:{near[0]}.") if near else None,
-                )  # fmt: skip
+                )
 
 
 def _refusal(path: Path, term: str, subject: Node, message: Text, hint: Text | None) -> ShapesError:
@@ -88,10 +99,13 @@ def check(loaded: ShapesGraph) -> ShapesGraph:
         )
     if loaded.shapes and not any(shape.targets for shape in loaded.shapes.values()):
         raise ShapesError(
-            Text("Aucune forme ne vise quoi que ce soit : rien ne serait vérifié.", "No shape targets anything: nothing would be checked."),
+            Text(
+                "Aucune forme ne vise quoi que ce soit : rien ne serait vérifié.",
+                "No shape targets anything: nothing would be checked.",
+            ),
             place=Place(file=", ".join(loaded.files)),
             hint=Text("Ajoutez sh:targetClass à une forme.", "Add sh:targetClass to a shape."),
-        )  # fmt: skip
+        )
     return replace(loaded, notes=tuple(_notes(loaded)))
 
 
@@ -208,7 +222,9 @@ def _parameters_of(graph: Graph, validator: Term) -> frozenset[str]:
 
 def _notes(loaded: ShapesGraph) -> Iterator[Text]:
     if any(True for _ in loaded.graph.pairs(f"{OWL}imports")):
-        yield Text("owl:imports n'a pas été suivi : rien n'est téléchargé.", "owl:imports was not followed: nothing is fetched.")
+        yield Text(
+            "owl:imports n'a pas été suivi : rien n'est téléchargé.", "owl:imports was not followed: nothing is fetched."
+        )
     referred = {str(term) for shape in loaded.shapes.values() for term in references(shape)}
     for shape in loaded.shapes.values():
         if shape.named and not shape.targets and shape.id not in referred and not shape.deactivated:
@@ -216,12 +232,20 @@ def _notes(loaded: ShapesGraph) -> Iterator[Text]:
                 f"La forme {shape.describe()} ne vise rien et rien n'y renvoie : elle ne sert pas.",
                 f"Shape {shape.describe()} has no target and nothing refers to it: it is not used.",
             )
-        if shape.parameters.keys() & {"qualifiedMinCount", "qualifiedMaxCount"} and "qualifiedValueShape" not in shape.parameters:
+        if (
+            shape.parameters.keys() & {"qualifiedMinCount", "qualifiedMaxCount"}
+            and "qualifiedValueShape" not in shape.parameters
+        ):
             yield Text(
                 f"La forme {shape.describe()} compte des valeurs qualifiées sans dire lesquelles (sh:qualifiedValueShape).",
                 f"Shape {shape.describe()} counts qualified values without saying which (sh:qualifiedValueShape).",
             )
-        kinds = {local_name(value.datatype.value) for name in _BOUNDS for value in shape.parameters.get(name, ()) if isinstance(value, ox.Literal)}
+        kinds = {
+            local_name(value.datatype.value)
+            for name in _BOUNDS
+            for value in shape.parameters.get(name, ())
+            if isinstance(value, ox.Literal)
+        }
         if kinds & _UNORDERED:
             yield Text(
                 f"La forme {shape.describe()} borne un {min(kinds & _UNORDERED)} : SPARQL ne sait pas les comparer, "

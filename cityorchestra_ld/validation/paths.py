@@ -70,7 +70,7 @@ class Path:
             yield from part.predicates()
 
     def first_step(self) -> tuple[str, bool] | None:
-        """Return the first predicate that leaves the focus node and whether it is walked backwards; nothing when several may."""
+        """Return the first predicate from the focus node and whether it is walked backwards; nothing when several may."""
         match self.operator:
             case "predicate":
                 return self.iri, False

@@ -23,7 +23,9 @@ def judge(pattern: str, flags: str = "") -> Text | None:
     """Return why a pattern must be refused, or nothing (SHACL, section 4.4.3; XPath functions, section 5.6.1)."""
     unknown = set(flags) - _FLAGS.keys()
     if unknown:
-        return Text(f"option de motif inconnue : {''.join(sorted(unknown))}", f"unknown pattern flag: {''.join(sorted(unknown))}")
+        return Text(
+            f"option de motif inconnue : {''.join(sorted(unknown))}", f"unknown pattern flag: {''.join(sorted(unknown))}"
+        )
     number = 0
     for flag in flags:
         number |= _FLAGS[flag]
@@ -80,7 +82,7 @@ def _readable_in_linear_time(pattern: str, flags: str) -> bool:
         "SELECT (REGEX('', ?p, ?f) AS ?ok) ?p ?f WHERE {}",
         substitutions={ox.Variable("p"): ox.Literal(pattern), ox.Variable("f"): ox.Literal(flags)},
     )
-    row = next(iter(answer))  # type: ignore[arg-type, call-overload]
+    row = next(iter(answer))  # type: ignore[arg-type]
     return row["ok"] is not None
 
 

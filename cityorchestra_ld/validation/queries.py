@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import pyoxigraph as ox
@@ -17,7 +18,8 @@ MAX_LENGTH: Final = 20_000
 _TOKEN: Final = re.compile(
     r"""(?P<comment>\#[^\n\r]*)
       | (?P<iri><[^<>"{}|^`\\\s]*>)
-      | (?P<string>\"\"\"(?:\"{0,2}(?:[^"\\]|\\.))*\"\"\"|'''(?:'{0,2}(?:[^'\\]|\\.))*'''|"(?:[^"\\\n\r]|\\.)*"|'(?:[^'\\\n\r]|\\.)*')
+      | (?P<string>\"\"\"(?:\"{0,2}(?:[^"\\]|\\.))*\"\"\" | '''(?:'{0,2}(?:[^'\\]|\\.))*'''
+          | "(?:[^"\\\n\r]|\\.)*" | '(?:[^'\\\n\r]|\\.)*')
       | (?P<variable>[?$]\w+)
       | (?P<prefixed>(?:[^\W\d][\w.\-]*)?:[\w.\-:%]*)
       | (?P<name>[^\W\d]\w*)
@@ -69,7 +71,9 @@ def tokens(query: str) -> Iterator[Token]:
             yield Token(kind, match.group())
 
 
-def judge(query: str, prefixes: Mapping[str, str], *, kind: str = "select", prebound: frozenset[str] = frozenset()) -> Text | None:
+def judge(
+    query: str, prefixes: Mapping[str, str], *, kind: str = "select", prebound: frozenset[str] = frozenset()
+) -> Text | None:
     """Return why the query of a SPARQL-based constraint or validator must be refused, or nothing."""
     if re.search(r"\\[uU][0-9A-Fa-f]{4}", query):
         return Text("une échappée \\u peut cacher un mot-clé", "a \\u escape can hide a keyword")
@@ -88,9 +92,11 @@ def judge(query: str, prefixes: Mapping[str, str], *, kind: str = "select", preb
 
 
 def _rebinding(words: list[Token], bound: frozenset[str]) -> Text | None:
-    for before, token in zip(words, words[1:], strict=False):
+    for before, token in pairwise(words):
         if before.word == "AS" and token.variable in bound:
-            return Text(f"${token.variable} est donnée : AS ne peut la changer", f"${token.variable} is given: AS cannot change it")
+            return Text(
+                f"${token.variable} est donnée : AS ne peut la changer", f"${token.variable} is given: AS cannot change it"
+            )
     return None
 
 
@@ -103,7 +109,9 @@ def _projections(words: list[Token], kind: str, prebound: frozenset[str]) -> Tex
     for number, index in enumerate(selects):
         names, stars = _projected(words[index + 1 :])
         if stars and number:
-            return Text("un SELECT interne nomme ses variables, dont $this", "an inner SELECT names its variables, $this among them")
+            return Text(
+                "un SELECT interne nomme ses variables, dont $this", "an inner SELECT names its variables, $this among them"
+            )
         if stars:
             continue
         needed = {"this"} if number == 0 or kind == "select" else set()

@@ -37,19 +37,17 @@ def _triples(loaded: ShapesGraph, active: Collection[str], marks: Mapping[str, i
             continue
         if shape is None:
             yield subject, predicate, _tagged(value) if predicate == f"{SH}message" else value
-        elif predicate == f"{SH}message" or (predicate in _TARGETS and not _keeps(predicate, identity, active, marks)):
-            continue
-        elif predicate == TYPE and value == ox.NamedNode(f"{RDFS}Class") and (marks is not None or identity not in active):
-            continue
-        else:
+        elif not _is_left_out(predicate, value, own_targets=identity in active and marks is None):
             yield subject, predicate, value
     for identity, number in (marks or {}).items():
         if identity in active:
             yield ox.NamedNode(identity[1:-1]), f"{SH}targetObjectsOf", ox.NamedNode(f"{MARK}{number}")
 
 
-def _keeps(predicate: str, identity: str, active: Collection[str], marks: Mapping[str, int] | None) -> bool:
-    return identity in active and (marks is None or identity not in marks)
+def _is_left_out(predicate: str, value: Term, *, own_targets: bool) -> bool:
+    if predicate == f"{SH}message":
+        return True
+    return not own_targets and (predicate in _TARGETS or (predicate == TYPE and value == ox.NamedNode(f"{RDFS}Class")))
 
 
 def _tagged(value: Term) -> Term:

@@ -97,7 +97,8 @@ def _failure(code: int | None, budget: Budget, noise: str, timer: threading.Time
     if not timer.is_alive() or code == -24:  # SIGXCPU
         return ShapesError(
             Text(
-                f"La validation a dépassé {budget.seconds:g} secondes.", f"Validation took more than {budget.seconds:g} seconds."
+                f"La validation a dépassé {budget.seconds:g} secondes.",
+                f"Validation took more than {budget.seconds:g} seconds.",
             ),
             hint=Text(
                 "Validez moins de données à la fois, ou augmentez validation_seconds dans territory.toml.",

@@ -125,7 +125,9 @@ def read_triples(path: Path, base_iri: str, *, rename: bool = False) -> list[tup
         for quad in quads:
             if isinstance(quad.object, ox.Triple) or isinstance(quad.subject, ox.Triple):
                 raise ShapesError(
-                    Text("Les triplets cités (RDF 1.2) ne sont pas admis ici.", "Triple terms (RDF 1.2) are not accepted here."),
+                    Text(
+                        "Les triplets cités (RDF 1.2) ne sont pas admis ici.", "Triple terms (RDF 1.2) are not accepted here."
+                    ),
                     place=Place(file=str(path), value=str(quad.subject)),
                 )
             found.append((quad.subject, quad.predicate.value, quad.object))
@@ -182,12 +184,10 @@ def find_shapes(graph: Graph) -> list[Node]:
     """Return every shape of a graph, in reading order (SHACL, section 2.1)."""
     found: dict[Node, None] = {}
     parameters = {SH + name for name, rule in PARAMETERS.items() if rule.component} | _custom_parameters(graph)
-    targets = {SH + name for name in TARGETS}
+    said = parameters | {SH + name for name in TARGETS}
     for subject in graph.subjects():
         types = {t.value for t in graph.objects(subject, TYPE) if isinstance(t, ox.NamedNode)}
-        if types & {f"{SH}NodeShape", f"{SH}PropertyShape"} or any(p in targets for p in graph.predicates(subject)):
-            found[subject] = None
-        elif any(p in parameters for p in graph.predicates(subject)) and not graph.referrers(subject, f"{SH}parameter"):
+        if types & {f"{SH}NodeShape", f"{SH}PropertyShape"} or any(p in said for p in graph.predicates(subject)):
             found[subject] = None
     for name in SHAPE_VALUES:
         for _, value in graph.pairs(SH + name):
@@ -355,4 +355,3 @@ def _labels(graph: Graph) -> dict[str, Mapping[str, str]]:
             if isinstance(subject, ox.NamedNode):
                 found.setdefault(subject.value, []).append(value)
     return {iri: texts(values) for iri, values in found.items()}
-

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Expect = Literal[
-    "iri", "term", "literal", "integer", "boolean", "string", "text", "shape", "property-shape", "shapes", "iris", "strings", "terms",
-    "node-kind", "iri-or-literal", "constraint",
+    "iri", "term", "literal", "integer", "boolean", "string", "text", "shape", "property-shape", "shapes", "iris", "strings",
+    "terms", "node-kind", "iri-or-literal", "constraint",
 ]  # fmt: skip
 
 
@@ -81,23 +81,25 @@ PATH_STEPS: Final = ("inversePath", "alternativePath", "zeroOrMorePath", "oneOrM
 # Other terms of the SHACL namespace that a shapes graph may use: SHACL-SPARQL, non-validating properties, reports.
 OTHER_TERMS: Final = frozenset(
     {
-        "NodeShape", "PropertyShape", "Shape", "path", *PATH_STEPS, "order", "group", "defaultValue", "PropertyGroup", "declare",
-        "prefix", "namespace", "prefixes", "PrefixDeclaration", "select", "ask", "SPARQLConstraint", "SPARQLAskValidator",
-        "SPARQLSelectValidator", "ConstraintComponent", "Parameter", "Parameterizable", "Validator", "parameter", "optional",
-        "labelTemplate", "validator", "nodeValidator", "propertyValidator", "entailment", "suggestedShapesGraph", "Violation",
-        "Warning", "Info", "Severity", "NodeKind", *NODE_KINDS, "ValidationReport", "ValidationResult", "conforms", "result",
-        "focusNode", "resultPath", "value", "sourceShape", "sourceConstraint", "sourceConstraintComponent", "resultSeverity",
-        "resultMessage", "detail", "resultAnnotation", "annotationProperty", "annotationVarName", "annotationValue",
-        "ResultAnnotation", "shapesGraphWellFormed", "SPARQLExecutable", "SPARQLSelectExecutable", "SPARQLAskExecutable",
+        "NodeShape", "PropertyShape", "Shape", "path", *PATH_STEPS, "order", "group", "defaultValue", "PropertyGroup",
+        "declare", "prefix", "namespace", "prefixes", "PrefixDeclaration", "select", "ask", "SPARQLConstraint",
+        "SPARQLAskValidator", "SPARQLSelectValidator", "ConstraintComponent", "Parameter", "Parameterizable", "Validator",
+        "parameter", "optional", "labelTemplate", "validator", "nodeValidator", "propertyValidator", "entailment",
+        "suggestedShapesGraph", "Violation", "Warning", "Info", "Severity", "NodeKind", *NODE_KINDS, "ValidationReport",
+        "ValidationResult", "conforms", "result", "focusNode", "resultPath", "value", "sourceShape", "sourceConstraint",
+        "sourceConstraintComponent", "resultSeverity", "resultMessage", "detail", "resultAnnotation", "annotationProperty",
+        "annotationVarName", "annotationValue", "ResultAnnotation", "shapesGraphWellFormed", "SPARQLExecutable",
+        "SPARQLSelectExecutable", "SPARQLAskExecutable",
     }
 )  # fmt: skip
 
 # Terms that would run code, fetch something or change data while validating; refused by name.
 FORBIDDEN: Final = frozenset(
     {
-        "js", "jsFunctionName", "jsLibrary", "jsLibraryURL", "JSConstraint", "JSValidator", "JSFunction", "JSLibrary", "JSRule",
-        "JSTarget", "JSTargetType", "JSExecutable", "rule", "TripleRule", "SPARQLRule", "SPARQLFunction", "SPARQLTarget",
-        "SPARQLTargetType", "target", "Target", "TargetType", "Rule", "Function", "construct", "update", "SPARQLConstructExecutable",
-        "SPARQLUpdateExecutable", "shapesGraph", "expression", "values", "condition", "filterShape", "returnType",
+        "js", "jsFunctionName", "jsLibrary", "jsLibraryURL", "JSConstraint", "JSValidator", "JSFunction", "JSLibrary",
+        "JSRule", "JSTarget", "JSTargetType", "JSExecutable", "rule", "TripleRule", "SPARQLRule", "SPARQLFunction",
+        "SPARQLTarget", "SPARQLTargetType", "target", "Target", "TargetType", "Rule", "Function", "construct", "update",
+        "SPARQLConstructExecutable", "SPARQLUpdateExecutable", "shapesGraph", "expression", "values", "condition",
+        "filterShape", "returnType",
     }
 )  # fmt: skip

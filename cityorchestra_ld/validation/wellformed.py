@@ -76,9 +76,12 @@ def faults(graph: Graph, node: Node) -> Iterator[Fault]:
             yield Text(f"sh:{name} est donné {len(values)} fois.", f"sh:{name} is given {len(values)} times."), f"sh:{name}"
         if rule.property_only and not is_property:
             yield (
-                Text(f"sh:{name} n'a de sens que sur une forme de propriété (avec sh:path).", f"sh:{name} only makes sense on a property shape (with sh:path)."),
+                Text(
+                    f"sh:{name} n'a de sens que sur une forme de propriété (avec sh:path).",
+                    f"sh:{name} only makes sense on a property shape (with sh:path).",
+                ),
                 f"sh:{name}",
-            )  # fmt: skip
+            )
         for value in values:
             yield from _value_faults(graph, name, rule, value)
     yield from _company_faults(graph, node)
@@ -96,9 +99,12 @@ def _path_faults(graph: Graph, node: Node, *, is_property: bool) -> Iterator[Fau
     found = graph.objects(node, f"{SH}path")
     if is_property and len(found) != 1:
         yield (
-            Text(f"Une forme de propriété a un sh:path et un seul ; ici {len(found)}.", f"A property shape has exactly one sh:path; here {len(found)}."),
+            Text(
+                f"Une forme de propriété a un sh:path et un seul ; ici {len(found)}.",
+                f"A property shape has exactly one sh:path; here {len(found)}.",
+            ),
             "sh:path",
-        )  # fmt: skip
+        )
     for path in found:
         try:
             read_path(graph, path)
@@ -109,11 +115,19 @@ def _path_faults(graph: Graph, node: Node, *, is_property: bool) -> Iterator[Fau
 def _type_faults(graph: Graph, node: Node, *, is_property: bool) -> Iterator[Fault]:
     types = {term.value for term in graph.objects(node, TYPE)}
     if is_property and f"{SH}NodeShape" in types:
-        yield Text("Une forme est de nœud ou de propriété, pas les deux.", "A shape is a node shape or a property shape, not both."), "rdf:type"
+        yield (
+            Text(
+                "Une forme est de nœud ou de propriété, pas les deux.", "A shape is a node shape or a property shape, not both."
+            ),
+            "rdf:type",
+        )
     if f"{RDFS}Class" in types and isinstance(node, ox.BlankNode):
         yield Text("Une forme qui est aussi une classe a un IRI.", "A shape that is also a class has an IRI."), "rdf:type"
     if graph.referrers(node, f"{SH}node") and graph.objects(node, f"{SH}path"):
-        yield Text("sh:node attend une forme de nœud, sans sh:path.", "sh:node expects a node shape, without sh:path."), "sh:node"
+        yield (
+            Text("sh:node attend une forme de nœud, sans sh:path.", "sh:node expects a node shape, without sh:path."),
+            "sh:node",
+        )
 
 
 def _value_faults(graph: Graph, name: str, rule: Parameter, value: Term) -> Iterator[Fault]:
@@ -123,7 +137,10 @@ def _value_faults(graph: Graph, name: str, rule: Parameter, value: Term) -> Iter
         try:
             values = graph.items(value)
         except BrokenListError:
-            yield Text(f"sh:{name} attend une liste bien formée ( … ).", f"sh:{name} expects a well-formed list ( … )."), f"sh:{name}"
+            yield (
+                Text(f"sh:{name} attend une liste bien formée ( … ).", f"sh:{name} expects a well-formed list ( … )."),
+                f"sh:{name}",
+            )
             return
     accepts, expected = _EXPECT[expect]
     for item in values:
@@ -139,15 +156,21 @@ def _company_faults(graph: Graph, node: Node) -> Iterator[Fault]:
     counts = [name for name in ("qualifiedMinCount", "qualifiedMaxCount") if graph.objects(node, SH + name)]
     if graph.objects(node, f"{SH}qualifiedValueShape") and not counts:
         yield (
-            Text("sh:qualifiedValueShape demande sh:qualifiedMinCount ou sh:qualifiedMaxCount.", "sh:qualifiedValueShape needs sh:qualifiedMinCount or sh:qualifiedMaxCount."),
+            Text(
+                "sh:qualifiedValueShape demande sh:qualifiedMinCount ou sh:qualifiedMaxCount.",
+                "sh:qualifiedValueShape needs sh:qualifiedMinCount or sh:qualifiedMaxCount.",
+            ),
             "sh:qualifiedValueShape",
-        )  # fmt: skip
+        )
     if graph.objects(node, f"{SH}flags") and not graph.objects(node, f"{SH}pattern"):
         yield Text("sh:flags demande sh:pattern.", "sh:flags needs sh:pattern."), "sh:flags"
     for constraint in graph.objects(node, f"{SH}sparql"):
         queries = graph.objects(constraint, f"{SH}select")
         if len(queries) != 1 or not _is_string(queries[0]):
-            yield Text("Une contrainte SPARQL a un sh:select et un seul.", "A SPARQL constraint has exactly one sh:select."), "sh:sparql"
+            yield (
+                Text("Une contrainte SPARQL a un sh:select et un seul.", "A SPARQL constraint has exactly one sh:select."),
+                "sh:sparql",
+            )
     languages = graph.objects(node, f"{SH}message")
     tags = [m.language for m in languages if isinstance(m, ox.Literal)]
     if len(tags) != len(set(tags)):

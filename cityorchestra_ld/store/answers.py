@@ -1,0 +1,200 @@
+"""The answer to one query: its head, then its bytes as they come, under a deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from cityorchestra_ld.errors import CityOrchestraError, QueryError, QueryTimeoutError, StoreError, Text, UsageError
+from cityorchestra_ld.store import frames
+from cityorchestra_ld.store.frames import End, Failure, Head, Request
+from cityorchestra_ld.store.syntax import syntax_error
+from cityorchestra_ld.store.workers import QueryWorker, WorkerGoneError
+
+_WALL: Final = 6.0  # a slow client may take this many times the deadline, and at least a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a query may compute, and how long a client may leave bytes waiting."""
+
+    seconds: float
+    stall: float
+
+
+class Answer:
+    """
+    An answer as it comes: `head` is known, iterate for the bytes, `end` is known after the last.
+
+    The deadline counts the time in which the engine works, not the time in which the client reads. An answer that is not read
+    to its end must be closed; the worker behind it is killed.
+    """
+
+    def __init__(
+        self, worker: QueryWorker, request: Request, patience: Patience, release: Callable[[QueryWorker, bool], None]
+    ) -> None:
+        self.head = Head(kind="solutions", media_type=request.media_type)
+        self.end: End | None = None
+        self.generation = worker.generation.number
+        self._worker = worker
+        self._request = request
+        self._patience = patience
+        self._release = release
+        self._left = patience.seconds
+        self._ends_at = asyncio.get_running_loop().time() + max(60.0, _WALL * patience.seconds)
+        self._chunks: deque[bytes] = deque()
+        self._released = False
+        self._failure: CityOrchestraError | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def begin(self) -> None:
+        """Ask, and wait for the head; what goes wrong before the first byte is raised here."""
+        self._worker.ask(self._request)
+        try:
+            await self._next_frame()
+        except asyncio.CancelledError:
+            self._finish(reusable=False)
+            raise
+        if self._failure is not None:
+            raise self._failure
+        self._watch()
+
+    def __aiter__(self) -> Answer:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._unwatch()
+        while not self._chunks:
+            if self._failure is not None:
+                raise self._failure
+            if self._released:
+                raise StopAsyncIteration
+            try:
+                await self._next_frame()
+            except asyncio.CancelledError:
+                self._finish(reusable=False)
+                raise
+        self._watch()
+        return self._chunks.popleft()
+
+    async def read(self) -> bytes:
+        """Return all bytes of the answer."""
+        return b"".join([chunk async for chunk in self])
+
+    async def aclose(self) -> None:
+        """Stop; the worker is killed when it is still busy with this answer."""
+        self._finish(reusable=False)
+
+    # --- frames -----------------------------------------------------------------------------------------------------------
+
+    async def _next_frame(self) -> None:
+        """Wait for a frame, and take all that have arrived with it, so that a small answer frees its worker at once."""
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        try:
+            if not self._worker.has_frame:
+                async with asyncio.timeout(max(0.0, min(self._left, self._ends_at - before))):
+                    await self._worker.wait()
+        except TimeoutError:
+            self._fail(deadline_error(self._patience.seconds))
+            return
+        except WorkerGoneError as error:
+            self._fail(gone_error(memory=error.memory))
+            return
+        self._left -= loop.time() - before
+        while self._worker.has_frame and not self._released:
+            self._take(*self._worker.pop())
+
+    def _take(self, kind: bytes, payload: bytes) -> None:
+        if kind == frames.DATA:
+            self._chunks.append(payload)
+        elif kind == frames.HEAD:
+            self.head = replace(msgspec.json.decode(payload, type=Head), generation=self.generation)
+        elif kind == frames.END:
+            self.end = msgspec.json.decode(payload, type=End)
+            self._finish(reusable=not self.end.retire)
+        else:
+            self._failure = failure_error(msgspec.json.decode(payload, type=Failure), self._request.text)
+            self._finish(reusable=True)
+
+    def _fail(self, error: CityOrchestraError) -> None:
+        self._failure = error
+        self._finish(reusable=False)
+
+    def _finish(self, *, reusable: bool) -> None:
+        self._unwatch()
+        if not self._released:
+            self._released = True
+            self._release(self._worker, reusable)
+
+    # --- slow clients -----------------------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        if not self._released:
+            self._timer = asyncio.get_running_loop().call_later(self._patience.stall, self._stalled)
+
+    def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _stalled(self) -> None:
+        self._fail(
+            QueryTimeoutError(
+                Text(
+                    f"La réponse n'a pas été lue pendant {self._patience.stall:g} s.",
+                    f"The answer was not read for {self._patience.stall:g} s.",
+                )
+            )
+        )
+
+
+def deadline_error(seconds: float) -> QueryTimeoutError:
+    """Say that a query ran into its deadline."""
+    return QueryTimeoutError(
+        Text(f"La requête a été arrêtée après {seconds:g} s.", f"The query was stopped after {seconds:g} s."),
+        hint=Text(
+            "Ajoutez des conditions ou un LIMIT ; vérifiez que chaque motif partage une variable avec un autre.",
+            "Add conditions or a LIMIT; check that every pattern shares a variable with another.",
+        ),
+    )
+
+
+def gone_error(*, memory: bool) -> CityOrchestraError:
+    """Say that the worker ended under a query."""
+    if memory:
+        return memory_error()
+    return QueryTimeoutError(
+        Text("Le moteur s'est arrêté sur cette requête.", "The engine stopped on this query."),
+        hint=Text("Elle est sans doute trop complexe : découpez-la.", "It is probably too complex: split it."),
+    )
+
+
+def memory_error() -> QueryTimeoutError:
+    """Say that a query ran into its memory limit."""
+    return QueryTimeoutError(
+        Text("La requête a été arrêtée : elle demande trop de mémoire.", "The query was stopped: it needs too much memory."),
+        hint=Text(
+            "Évitez de trier ou de grouper un grand résultat ; ajoutez des conditions.",
+            "Avoid sorting or grouping a large result; add conditions.",
+        ),
+    )
+
+
+def failure_error(failure: Failure, text: str) -> CityOrchestraError:
+    """Turn what a worker reports into an error of ours."""
+    said = failure.message
+    if failure.kind == "syntax":
+        return syntax_error(text, said)
+    if failure.kind == "memory":
+        return memory_error()
+    if failure.kind == "format":
+        return UsageError(Text(f"Format impossible : {said}", f"Not possible as a format: {said}"))
+    if failure.kind == "store":
+        return StoreError(Text(f"La lecture du dépôt échoue : {said}", f"Reading the store fails: {said}"))
+    return QueryError(Text(f"La requête ne peut pas être évaluée : {said}", f"The query cannot be evaluated: {said}"))

@@ -1,0 +1,225 @@
+"""A query worker: one process that holds one generation read-only and answers one query after the other."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+import pyoxigraph as ox
+
+from cityorchestra_ld.errors import UsageError
+from cityorchestra_ld.store import frames
+from cityorchestra_ld.store.frames import ErrorKind, Failure, Request, ResultKind, Settings
+from cityorchestra_ld.store.rows import RowCounter, row_counter
+from cityorchestra_ld.store.sandbox import deny_network, die_with_parent, limit_memory
+from cityorchestra_ld.store.serialization import results_format, write_statements
+
+_STACK = 256 * 1024 * 1024  # deep plans recurse; the guard bounds nesting, this bounds the rest
+_KEPT_NODES = 10_000
+
+
+class _Line:
+    """The blocking end of the socket; read and written as a plain file, because socket calls are denied."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def send(self, data: bytes) -> None:
+        """Write everything; the parent's slowness is our back-pressure."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def receive(self) -> bytes | None:
+        """Read one frame's payload, or nothing when the parent is gone."""
+        header = self._exactly(frames.HEADER.size)
+        return self._exactly(frames.HEADER.unpack(header)[1]) if header is not None else None
+
+    def _exactly(self, size: int) -> bytes | None:
+        parts: list[bytes] = []
+        while size:
+            part = os.read(self._descriptor, size)
+            if not part:
+                return None
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+
+class _Answer:
+    """A file to the serialiser: gathers what is written and sends it in frames, the head before the first."""
+
+    def __init__(self, line: _Line, head: frames.Head, counter: RowCounter | None) -> None:
+        self._line = line
+        self._head: frames.Head | None = head
+        self._counter = counter
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> int:
+        """Take a piece of the answer."""
+        piece = bytes(data)
+        self._parts.append(piece)
+        self._size += len(piece)
+        if self._size >= frames.CHUNK:
+            self._line.send(self._pending())
+        return len(piece)
+
+    def flush(self) -> None:
+        """Do nothing; frames go out when they are full."""
+
+    def finish(self, triples: int | None, limit: int, *, more: bool, retire: bool) -> None:
+        """Send the rest and the end."""
+        rest = self._pending()
+        rows = self._counter.rows if self._counter else triples
+        truncated = more or (self._counter is not None and self._counter.rows >= limit)
+        end = frames.End(rows=rows, truncated=truncated, retire=retire)
+        self._line.send(rest + frames.frame(frames.END, msgspec.json.encode(end)))
+
+    def _pending(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        self._size = 0
+        out = b""
+        if self._head is not None:
+            out, self._head = frames.frame(frames.HEAD, msgspec.json.encode(self._head)), None
+        if data:
+            if self._counter:
+                self._counter.see(data)
+            out += frames.frame(frames.DATA, data)
+        return out
+
+
+class _Counted:
+    """At most `limit` triples of an answer, counted."""
+
+    def __init__(self, triples: Iterator[ox.Triple], limit: int) -> None:
+        self._triples = triples
+        self._limit = limit
+        self.count = 0
+
+    def __iter__(self) -> Iterator[ox.Triple]:
+        for triple in islice(self._triples, self._limit):
+            self.count += 1
+            yield triple
+
+    def more(self) -> bool:
+        """Tell whether there was more than the limit."""
+        return self.count >= self._limit and next(self._triples, None) is not None
+
+
+class Worker:
+    """A generation open for reading, and the line to the parent."""
+
+    def __init__(self, line: _Line, settings: Settings, store: ox.Store) -> None:
+        self._line = line
+        self._settings = settings
+        self._store = store
+        self._nodes: dict[str, ox.NamedNode] = {}
+
+    def serve(self) -> None:
+        """Answer until the parent hangs up."""
+        while (payload := self._line.receive()) is not None:
+            failure = self._try(msgspec.json.decode(payload, type=Request))
+            if failure is not None:
+                self._line.send(frames.frame(frames.ERROR, msgspec.json.encode(failure)))
+
+    def _try(self, request: Request) -> Failure | None:
+        try:
+            self._answer(request)
+        except SyntaxError as error:
+            return _failure("syntax", error)
+        except UsageError as error:
+            return _failure("format", error)
+        except MemoryError as error:
+            return _failure("memory", error)
+        except (ValueError, RuntimeError, TypeError) as error:
+            return _failure("evaluation", error)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            return _failure("store", error)
+        return None
+
+    def _answer(self, request: Request) -> None:
+        result = self._store.query(
+            request.text,
+            default_graph=[self._node(name) for name in request.default_graphs],
+            named_graphs=[self._node(name) for name in request.named_graphs],
+        )
+        triples: int | None = None
+        more = False
+        if isinstance(result, ox.QueryTriples):
+            answer = self._start("graph", request, None)
+            counted = _Counted(result, request.rows)
+            prefixes = self._settings.prefixes | request.prefixes
+            write_statements(counted, cast("BinaryIO", answer), request.media_type, prefixes)
+            triples, more = counted.count, counted.more()
+        else:
+            form = results_format(request.media_type)
+            boolean = isinstance(result, ox.QueryBoolean)
+            counter = None if boolean else row_counter(request.media_type)
+            answer = self._start("boolean" if boolean else "solutions", request, counter)
+            result.serialize(cast("BinaryIO", answer), form)
+        del result
+        answer.finish(triples, request.rows, more=more, retire=self._has_grown())
+
+    def _start(self, kind: ResultKind, request: Request, counter: RowCounter | None) -> _Answer:
+        return _Answer(self._line, frames.Head(kind=kind, media_type=request.media_type, row_limit=request.rows), counter)
+
+    def _node(self, name: str) -> ox.NamedNode:
+        node = self._nodes.get(name)
+        if node is None:
+            if len(self._nodes) >= _KEPT_NODES:
+                self._nodes.clear()
+            node = self._nodes[name] = ox.NamedNode(name)
+        return node
+
+    def _has_grown(self) -> bool:
+        """Tell whether a query ever took more than half of the memory; freed memory does not always go back."""
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > self._settings.memory_mb * 500_000
+
+
+def _failure(kind: ErrorKind, error: BaseException) -> Failure:
+    return Failure(kind, str(error) or type(error).__name__)
+
+
+def _run(line: _Line, settings: Settings, store: ox.Store) -> None:
+    limit_memory(settings.memory_mb)
+    confined = deny_network()
+    line.send(frames.frame(frames.READY, msgspec.json.encode(frames.Ready(confined))))
+    try:
+        Worker(line, settings, store).serve()
+    except BrokenPipeError:
+        return
+
+
+def main(arguments: list[str]) -> int:
+    """Serve queries on the socket whose descriptor is the only argument."""
+    line = _Line(int(arguments[0]))
+    payload = line.receive()
+    if payload is None:
+        return 0
+    settings = msgspec.json.decode(payload, type=Settings)
+    die_with_parent(settings.parent)
+    try:
+        store = ox.Store.read_only(str(Path(settings.generation) / "db"))
+    except OSError as error:
+        line.send(frames.frame(frames.ERROR, msgspec.json.encode(_failure("store", error))))
+        return 1
+    threading.stack_size(_STACK)
+    thread = threading.Thread(target=_run, args=(line, settings, store), name="queries")
+    thread.start()
+    thread.join()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,206 @@
+"""Start query workers, talk to them without blocking, and kill them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from cityorchestra_ld.errors import StoreError, Text
+from cityorchestra_ld.model import Generation
+from cityorchestra_ld.store import frames
+from cityorchestra_ld.store.frames import Ready, Request, Settings
+
+_START_SECONDS: Final = 20.0
+_BUFFERED: Final = 4 * frames.CHUNK  # bytes of an answer that wait here while the client is slow
+_PASSED_ON: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
+_OUT_OF_MEMORY: Final = (b"memory allocation of", b"std::bad_alloc", b"MemoryError")
+
+
+class WorkerGoneError(Exception):
+    """The worker ended in the middle of an answer."""
+
+    def __init__(self, *, memory: bool) -> None:
+        super().__init__("out of memory" if memory else "the worker ended")
+        self.memory = memory
+
+
+class QueryWorker(asyncio.Protocol):
+    """One worker process and the socket to it."""
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+        self.confined = False
+        self._frames: deque[tuple[bytes, bytes]] = deque()
+        self._buffer = bytearray()
+        self._waiting = 0  # bytes in complete frames
+        self._paused = False
+        self._closed = False
+        self._wake: asyncio.Future[None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said = -1
+
+    # --- life -------------------------------------------------------------------------------------------------------------
+
+    @classmethod
+    async def start(cls, generation: Generation, memory_mb: int, prefixes: Mapping[str, str]) -> QueryWorker:
+        """Start a worker on a generation; raise StoreError when it does not come up."""
+        worker = cls(generation)
+        ours, theirs = socket.socketpair()
+        try:
+            worker._spawn(theirs)
+            ours.setblocking(False)
+            await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
+            settings = Settings(str(generation.path), os.getpid(), memory_mb, dict(prefixes))
+            worker._send(msgspec.json.encode(settings))
+            async with asyncio.timeout(_START_SECONDS):
+                await worker.wait()
+            kind, payload = worker.pop()
+            if kind != frames.READY:
+                reason = msgspec.json.decode(payload, type=frames.Failure).message
+                raise StoreError(Text(f"La génération ne s'ouvre pas : {reason}", f"The generation cannot be opened: {reason}"))
+            worker.confined = msgspec.json.decode(payload, type=Ready).confined
+        except (WorkerGoneError, TimeoutError, OSError) as error:
+            said = worker._last_words().decode("utf-8", "replace").strip()[-500:]
+            worker.kill()
+            raise StoreError(
+                Text(
+                    f"Un processus de requêtes ne démarre pas : {said or error}",
+                    f"A query worker does not start: {said or error}",
+                )
+            ) from None
+        except BaseException:
+            worker.kill()
+            ours.close()
+            raise
+        return worker
+
+    def _spawn(self, theirs: socket.socket) -> None:
+        self._said = os.memfd_create("worker") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
+        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        environment["MALLOC_ARENA_MAX"] = "2"
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-P", "-m", "cityorchestra_ld.store.worker_main", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._said,
+                env=environment,
+            )
+
+    def kill(self) -> None:
+        """End the process, whatever it is doing; may be called twice."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            with contextlib.suppress(RuntimeError):  # no loop any more: the next poll of subprocess reaps it
+                asyncio.get_running_loop().create_task(_reap(self._process))
+        if self._transport is not None:
+            self._transport.abort()
+        if self._said >= 0:
+            os.close(self._said)
+            self._said = -1
+
+    async def stop(self) -> None:
+        """End the process and wait until it is gone."""
+        process = self._process
+        self.kill()
+        if process is not None:
+            await _reap(process)
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the worker can take a query."""
+        return not self._closed and self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid if self._process else 0
+
+    def _last_words(self) -> bytes:
+        if self._said < 0:
+            return b""
+        size = os.fstat(self._said).st_size
+        return os.pread(self._said, 4096, max(0, size - 4096))
+
+    # --- talk -------------------------------------------------------------------------------------------------------------
+
+    def ask(self, request: Request) -> None:
+        """Send a query; frames of the answer follow."""
+        self._send(msgspec.json.encode(request))
+
+    def _send(self, payload: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(frames.HEADER.pack(b"Q", len(payload)) + payload)
+
+    @property
+    def has_frame(self) -> bool:
+        """Tell whether a frame of the answer is there."""
+        return bool(self._frames)
+
+    async def wait(self) -> None:
+        """Wait until a frame is there; raise WorkerGoneError when the worker ends first."""
+        while not self._frames:
+            if self._closed:
+                words = self._last_words()
+                raise WorkerGoneError(memory=any(sign in words for sign in _OUT_OF_MEMORY))
+            self._wake = asyncio.get_running_loop().create_future()
+            await self._wake
+
+    def pop(self) -> tuple[bytes, bytes]:
+        """Take the next frame: its kind and its payload."""
+        kind, payload = self._frames.popleft()
+        self._waiting -= len(payload)
+        if self._paused and self._waiting < _BUFFERED // 2 and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return kind, payload
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (asyncio.Protocol)."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what arrives into frames (asyncio.Protocol)."""
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= frames.HEADER.size:
+            kind, length = frames.HEADER.unpack_from(buffer, start)
+            end = start + frames.HEADER.size + length
+            if len(buffer) < end:
+                break
+            self._frames.append((kind, bytes(buffer[start + frames.HEADER.size : end])))
+            self._waiting += length
+            start = end
+        del buffer[:start]
+        if self._waiting > _BUFFERED and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._notify()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wake who waits for a frame (asyncio.Protocol)."""
+        self._closed = True
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+        self._wake = None
+
+
+async def _reap(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a killed process without holding the loop."""
+    while process.poll() is None:
+        await asyncio.sleep(0.005)

@@ -1,0 +1,100 @@
+"""Show the answer of a query in a page: the first rows of a table, the beginning of a graph, or yes and no."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+import pyoxigraph as ox
+
+from cityorchestra_ld.formats import GRAPH_FORMATS, RESULT_FORMATS
+from cityorchestra_ld.namespaces import RDF
+from cityorchestra_ld.web.addresses import Addresses, is_web
+from cityorchestra_ld.web.http import Language
+from cityorchestra_ld.web.terms import Shown, clean, shorten, show_literal
+
+ROWS: Final = 500
+BYTES: Final = 2_000_000  # of a table
+_GRAPH_BYTES: Final = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """The part of an answer that a page shows, and where the whole is."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Shown | None, ...], ...] = ()
+    answer: bool | None = None
+    graph: str | None = None
+    more: bool = False
+    downloads: tuple[tuple[str, str], ...] = ()
+
+
+async def read_beginning(stream: AsyncIterator[bytes], *, lines: int, size: int) -> tuple[bytes, bool]:
+    """Read whole lines from a stream up to a number of lines and of bytes; also tell whether there was more."""
+    held = bytearray()
+    async for chunk in stream:
+        held += chunk
+        if len(held) > size or held.count(b"\n") > lines:
+            break
+    else:
+        return bytes(held), False
+    kept = held[:size].split(b"\n")
+    whole = kept[: min(lines, len(kept) - 1)]
+    return b"\n".join(whole) + b"\n", True
+
+
+class ResultView:
+    """Make the model of a result page."""
+
+    def __init__(self, addresses: Addresses, prefixes: dict[str, str], lang: Language) -> None:
+        self._addresses = addresses
+        self._spaces = sorted(prefixes.items(), key=lambda item: -len(item[1]))
+        self._lang = lang
+
+    async def table(self, stream: AsyncIterator[bytes], query: str) -> Results:
+        """Read the beginning of a TSV stream, in which a row is a line."""
+        text, more = await read_beginning(stream, lines=ROWS + 1, size=BYTES)
+        parsed = ox.parse_query_results(text, format=ox.QueryResultsFormat.TSV)
+        if not isinstance(parsed, ox.QuerySolutions):
+            return Results(answer=bool(parsed), downloads=downloads(query, is_graph=False))
+        columns = tuple(variable.value for variable in parsed.variables)
+        rows = tuple(tuple(self._cell(solution[index]) for index in range(len(columns))) for solution in parsed)
+        return Results(columns=columns, rows=rows, more=more, downloads=downloads(query, is_graph=False))
+
+    async def answer(self, stream: AsyncIterator[bytes], query: str) -> Results:
+        """Read the answer of an ASK query as JSON."""
+        text, _ = await read_beginning(stream, lines=1000, size=BYTES)
+        parsed = ox.parse_query_results(text, format=ox.QueryResultsFormat.JSON)
+        return Results(answer=bool(parsed), downloads=downloads(query, is_graph=False))
+
+    async def graph(self, stream: AsyncIterator[bytes], query: str) -> Results:
+        """Read the beginning of a Turtle stream."""
+        text, more = await read_beginning(stream, lines=2000, size=_GRAPH_BYTES)
+        shown = clean(text.decode("utf-8", "replace"))
+        return Results(graph=shown, more=more, downloads=downloads(query, is_graph=True))
+
+    def _cell(self, term: object) -> Shown | None:
+        if isinstance(term, ox.Literal):
+            return show_literal(term, self._lang)
+        if isinstance(term, ox.NamedNode):
+            return self.link(term.value)
+        return None if term is None else Shown(kind="text", text=clean(shorten(str(term), 300)[0]))
+
+    def link(self, iri: str) -> Shown:
+        """Show an IRI by its prefixed name; it is a link only when it may be followed."""
+        href = self._addresses.page(iri)
+        name = next((f"{prefix}:{iri[len(space) :]}" for prefix, space in self._spaces if iri.startswith(space)), iri)
+        text = clean(shorten(name, 200)[0])
+        if href is None:
+            return Shown(kind="iri", text=text, raw=clean(iri))
+        outside = iri if is_web(iri) and not self._addresses.is_ours(iri) and not iri.startswith(RDF) else None
+        return Shown(kind="link", text=text, raw=clean(iri), href=href, outside=outside)
+
+
+def downloads(query: str, *, is_graph: bool) -> tuple[tuple[str, str], ...]:
+    """List the addresses of the whole answer in every format."""
+    formats = GRAPH_FORMATS if is_graph else RESULT_FORMATS
+    return tuple((form.label, "/sparql?" + urlencode({"query": query, "format": form.suffix})) for form in formats)

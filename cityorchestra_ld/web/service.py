@@ -1,0 +1,123 @@
+"""Hold the generation that answers now, notice a new one, and let requests in flight finish on the old."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from cityorchestra_ld.errors import CityOrchestraError, Text
+from cityorchestra_ld.governance.views import view
+from cityorchestra_ld.model import Generation
+from cityorchestra_ld.store import Pool, Reader, current_generation
+from cityorchestra_ld.web.problems import NotReadyError
+from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.snapshot import Snapshot
+
+_LOOK_EVERY: Final = 0.5  # seconds
+_log = logging.getLogger("cityorchestra_ld.web")
+
+
+class Service:
+    """The open generation and its query workers; `start` and `stop` belong to one event loop."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._folder = site.territory.state / "store"
+        self._snapshot: Snapshot | None = None
+        self._reader: Reader | None = None
+        self._pool: Pool | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+        self._broken: Text | None = None
+
+    @property
+    def generation(self) -> Generation | None:
+        """Return the generation that answers, `None` before the first is open."""
+        return self._snapshot.generation if self._snapshot else None
+
+    @property
+    def broken(self) -> Text | None:
+        """Say why the newest generation cannot be opened, when it cannot."""
+        return self._broken
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Return what pages read from; raise NotReadyError before a generation is open."""
+        if self._snapshot is None:
+            raise NotReadyError(
+                self._broken or Text("Aucune donnée n'est encore publiée.", "No data are published yet."),
+                hint=Text("Revenez dans un instant.", "Come back in a moment."),
+            )
+        return self._snapshot
+
+    @property
+    def pool(self) -> Pool:
+        """Return the query workers; raise NotReadyError before they run."""
+        if self._pool is None:
+            raise NotReadyError(Text("Le service démarre.", "The service is starting."))
+        return self._pool
+
+    async def start(self) -> None:
+        """Open the current generation, and watch for the next."""
+        await self.refresh()
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())
+
+    async def stop(self) -> None:
+        """Close everything."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+            self._watcher = None
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+        self._snapshot = None
+        self._close_reader()
+
+    async def refresh(self) -> bool:
+        """Open the published generation unless it is open already; tell whether anything changed."""
+        async with self._changing:
+            try:
+                return await self._refresh()
+            except (CityOrchestraError, OSError) as error:
+                said = error.message if isinstance(error, CityOrchestraError) else Text(str(error), str(error))
+                if said != self._broken:
+                    _log.error("the published generation cannot be opened: %s", said.en)
+                self._broken = said
+                return False
+
+    async def _refresh(self) -> bool:
+        generation = current_generation(self._folder)
+        known = self.generation
+        if generation is None or (known and (generation.number, generation.created) == (known.number, known.created)):
+            return False
+        reader = Reader(generation)
+        try:
+            if self._pool is None:
+                territory = self.site.territory
+                pool = Pool(generation, territory.workers, territory.limits, prefixes=self.site.prefixes)
+                self._pool = await pool.__aenter__()
+            else:
+                await self._pool.switch(generation)
+        except BaseException:
+            reader.close()
+            raise
+        self._close_reader()
+        self._reader = reader
+        self._snapshot = Snapshot(generation, reader, view(generation.graphs))
+        self._broken = None
+        _log.info("generation %d is open: %d triples in %d graphs", generation.number, generation.triples, len(generation.graphs))
+        return True
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            await self.refresh()
