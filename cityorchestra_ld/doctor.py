@@ -99,11 +99,13 @@ def _store(territory: Territory) -> Iterator[Examined]:
     if not folder.exists():
         yield Examined(
             level="warning",
-            text=Text("Rien n'est encore publié : `cityorchestra run --all`.", "Nothing is published yet: `cityorchestra run --all`."),
+            text=Text(
+                "Rien n'est encore publié : `cityorchestra run --all`.", "Nothing is published yet: `cityorchestra run --all`."
+            ),
         )
         return
     try:
-        with open_store(folder, territory.limits, keep=territory.keep_generations) as store:
+        with open_store(folder, territory.limits, territory.keep_generations, base_iri=territory.base_iri) as store:
             current = store.current()
             for problem in store.verify():
                 yield Examined(level="error", text=problem, exit_code=StoreError.exit_code)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from cityorchestra_ld.catalog import dcat, prov, system
 from cityorchestra_ld.catalog.triples import Graph
-from cityorchestra_ld.errors import CityOrchestraError, RefusedError
-from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Text
+from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Role
 from cityorchestra_ld.prepare import Prepared, Preparer, discard
-from cityorchestra_ld.runs import Failure, Run, RunFolder, Status, exclusive
+from cityorchestra_ld.runs import Run, RunFolder, Status, exclusive
 from cityorchestra_ld.store import EmbeddedStore, open_store
 from cityorchestra_ld.territory import Territory
 
@@ -55,14 +53,6 @@ class Outcome:
         return next((run.exit_code for run in self.runs if run.exit_code), 0)
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What this call has prepared so far."""
-
-    ready: dict[str, Prepared] = field(default_factory=dict)
-    runs: dict[str, Run] = field(default_factory=dict)
-
-
 def order(territory: Territory, keys: Sequence[str]) -> list[str]:
     """Sort datasets so that each comes after those whose triples its shapes look at."""
     wanted, done, result = set(keys), set[str](), list[str]()
@@ -97,116 +87,111 @@ def run(
     A dataset that fails keeps its published version. `files` replaces sources by name (a file that a partner wants to try).
     Raises BusyError when another run is under way, UsageError for an unknown key; failures of a dataset are in its run.
     """
-    watcher = progress or Silent()
     for key in keys:
         territory.dataset(key)
-    with exclusive(territory.state), tempfile.TemporaryDirectory(dir=_work(territory)) as work:
-        with open_store(territory.state / "store", territory.limits, keep=territory.keep_generations) as store:
-            folder, batch = RunFolder(territory.state), _Batch()
-            system_files = list(system.system_graphs(territory, Path(work)))
-            preparer = Preparer(
-                territory, store, [path for info, path in system_files if info.role in ("ontology", "codelist")]
-            )
-            for key in order(territory, keys):
-                prepared = preparer.prepare(key, folder, watcher.stage, batch.ready, force=force, files=files or {})
-                batch.runs[key] = prepared.run
-                if prepared.content is not None:
-                    batch.ready[key] = prepared
-                if prepared.run.status in (Status.UNCHANGED, Status.FAILED):
-                    watcher.finished(prepared.run)
-            generation, published = store.current(), False
-            failed = any(r.status is Status.FAILED for r in batch.runs.values())
-            if publish and not (failed and (all_or_nothing or not batch.ready)):
-                if batch.ready:
-                    watcher.stage("", "publish")
-                before = generation
-                generation = _publish(territory, store, batch, system_files, Path(work))
-                published = before is None or generation.number != before.number
-            for key, prepared in batch.ready.items():
-                status = Status.PUBLISHED if publish and not (failed and all_or_nothing) else Status.CHECKED
-                batch.runs[key] = replace(
-                    prepared.run, status=status, generation=generation.number if generation and publish else None
-                )
-                watcher.finished(batch.runs[key])
-            for finished in batch.runs.values():
-                folder.save(finished)
-                discard(folder.root / finished.id)
-            folder.prune(_KEPT_RUNS)
-    return Outcome(runs=tuple(batch.runs[key] for key in order(territory, keys)), generation=generation, published=published)
+    work = territory.state / "work"
+    with exclusive(territory.state), _opened(territory) as store:
+        work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=work) as temporary:
+            call = _Call(territory, store, progress or Silent(), Path(temporary))
+            call.prepare(order(territory, keys), force=force, files=files or {})
+            return call.finish(publish=publish, all_or_nothing=all_or_nothing)
 
 
-def _work(territory: Territory) -> Path:
-    path = territory.state / "work"
-    path.mkdir(parents=True, exist_ok=True)
-    return path
+def _opened(territory: Territory) -> EmbeddedStore:
+    return open_store(territory.state / "store", territory.limits, territory.keep_generations, base_iri=territory.base_iri)
 
 
-def _publish(
-    territory: Territory,
-    store: EmbeddedStore,
-    batch: _Batch,
-    system_files: Sequence[tuple[GraphInfo, Path]],
-    work: Path,
-) -> Generation:
-    current = store.current()
-    graphs = {info.graph: info for info in current.graphs} if current else {}
-    meta = dict(current.meta) if current else {}
-    changes = [GraphChange(info=info, content=path) for info, path in system_files]
-    wanted = {info.graph for info, _ in system_files}
-    changes += [
-        GraphChange(info=info, content=None)
-        for info in graphs.values()
-        if info.graph not in wanted and (info.role in ("ontology", "shapes", "codelist", "policy") or _gone(territory, info))
-    ]
-    for number, (key, prepared) in enumerate(batch.ready.items()):
-        dataset = territory.dataset(key)
-        info = store.snapshot(prepared.info, prepared.content, scope=key) if prepared.content else prepared.info
-        made = replace(prepared.run, triples=info.triples, version=f"{dataset.version}-{info.sha256[:8]}")
-        batch.ready[key] = replace(prepared, run=made)
-        info = replace(info, version=made.version)
-        graphs[info.graph] = info
-        meta |= {f"run:{key}": made.id, f"fingerprint:{key}": made.fingerprint}
-        changes.append(GraphChange(info=info, content=None if prepared.content is None else prepared.content))
-        for role, graph in (("prov", prov.provenance), ("quality", prov.quality)):
-            record = graph(territory, dataset, made).write(work / f"{role}-{number}.nt")
-            name = territory.iris.graph(role, *key.split("/"))
-            changes.append(
-                GraphChange(
-                    info=GraphInfo(graph=name, role=role, access=dataset.access, dataset=key, version=made.version),  # type: ignore[arg-type]
-                    content=record,
-                )
-            )
-    dropped = {change.info.graph for change in changes if change.content is None}
-    visible = [info for info in graphs.values() if info.graph not in dropped]
-    runs = {key.removeprefix("run:"): value for key, value in meta.items() if key.startswith("run:")}
-    catalog: Graph = dcat.catalog(territory, visible, runs)
-    changes.append(
-        GraphChange(
-            info=GraphInfo(graph=territory.iris.graph("catalog"), role="catalog"), content=catalog.write(work / "catalog.nt")
+class _Call:
+    """One call of `run`: what it prepared, and what it makes of it."""
+
+    def __init__(self, territory: Territory, store: EmbeddedStore, watcher: Progress, work: Path) -> None:
+        self.territory, self.store, self.watcher, self.work = territory, store, watcher, work
+        self.folder = RunFolder(territory.state)
+        self.system_files = list(system.system_graphs(territory, work))
+        self.ready: dict[str, Prepared] = {}
+        self.runs: dict[str, Run] = {}
+
+    def prepare(self, keys: Sequence[str], *, force: bool, files: Mapping[str, Path]) -> None:
+        common = [path for info, path in self.system_files if info.role in ("ontology", "codelist")]
+        preparer = Preparer(self.territory, self.store, common)
+        for key in keys:
+            prepared = preparer.prepare(key, self.folder, self.watcher.stage, self.ready, force=force, files=files)
+            self.runs[key] = prepared.run
+            if prepared.content is not None:
+                self.ready[key] = prepared
+            else:
+                self.watcher.finished(prepared.run)
+
+    def finish(self, *, publish: bool, all_or_nothing: bool) -> Outcome:
+        failed = any(run.status is Status.FAILED for run in self.runs.values())
+        before = generation = self.store.current()
+        wanted = publish and not (failed and (all_or_nothing or not self.ready))
+        if wanted:
+            self.watcher.stage("", "publish")
+            generation = self.publish()
+        for key, prepared in self.ready.items():
+            status = Status.PUBLISHED if wanted else Status.CHECKED
+            number = generation.number if generation and wanted else None
+            self.runs[key] = replace(prepared.run, status=status, generation=number)
+            self.watcher.finished(self.runs[key])
+        for run in self.runs.values():
+            self.folder.save(run)
+            discard(self.folder.root / run.id)
+        self.folder.prune(_KEPT_RUNS)
+        published = generation is not None and (before is None or generation.number != before.number)
+        return Outcome(runs=tuple(self.runs.values()), generation=generation, published=published)
+
+    def publish(self) -> Generation:
+        current = self.store.current()
+        graphs = {info.graph: info for info in current.graphs} if current else {}
+        meta = dict(current.meta) if current else {}
+        changes = [GraphChange(info=info, content=path) for info, path in self.system_files]
+        kept = {info.graph for info, _ in self.system_files}
+        dropped = [info for info in graphs.values() if info.graph not in kept and self._gone(info)]
+        changes += [GraphChange(info=info, content=None) for info in dropped]
+        for number, key in enumerate(self.ready):
+            info, more = self._dataset(key, number)
+            graphs[info.graph] = info
+            meta |= {f"run:{key}": self.ready[key].run.id, f"fingerprint:{key}": self.ready[key].run.fingerprint}
+            changes += more
+        for info in dropped:
+            del graphs[info.graph]
+            meta = {name: value for name, value in meta.items() if name.partition(":")[2] != info.dataset}
+        runs = {key.removeprefix("run:"): value for key, value in meta.items() if key.startswith("run:")}
+        records = dcat.catalog(self.territory, graphs.values(), runs).write(self.work / "catalog.nt")
+        name = self.territory.iris.graph("catalog")
+        changes.append(GraphChange(info=GraphInfo(graph=name, role="catalog"), content=records))
+        newest = max((prepared.run.id for prepared in self.ready.values()), default=None)
+        return self.store.publish(changes, run=newest, meta=meta)
+
+    def _dataset(self, key: str, number: int) -> tuple[GraphInfo, list[GraphChange]]:
+        prepared, dataset = self.ready[key], self.territory.dataset(key)
+        if prepared.content is None:
+            raise ValueError(f"{key} has nothing to publish")
+        info = self.store.snapshot(prepared.info, prepared.content, scope=key)
+        run = replace(prepared.run, triples=info.triples, version=f"{dataset.version}-{info.sha256[:8]}")
+        info = replace(info, version=run.version)
+        self.ready[key] = replace(prepared, run=run, info=info)
+        changes = [GraphChange(info=info, content=prepared.content)]
+        records: tuple[tuple[Role, Graph], ...] = (
+            ("prov", prov.provenance(self.territory, dataset, run)),
+            ("quality", prov.quality(self.territory, dataset, run)),
         )
-    )
-    newest = max((made.run.id for made in batch.ready.values()), default=None)
-    return store.publish(changes, run=newest, meta=meta)
+        for role, graph in records:
+            name = self.territory.iris.graph(role, *key.split("/"))
+            about = GraphInfo(graph=name, role=role, access=dataset.access, dataset=key, version=run.version)
+            changes.append(GraphChange(info=about, content=graph.write(self.work / f"{role}-{number}.nt")))
+        return info, changes
 
-
-def _gone(territory: Territory, info: GraphInfo) -> bool:
-    return info.dataset is not None and info.dataset not in territory.datasets
-
-
-def failure_of(error: CityOrchestraError) -> Failure:
-    """Keep an error of ours in a run."""
-    return Failure.of(error)
+    def _gone(self, info: GraphInfo) -> bool:
+        """Tell whether the territory folder no longer holds what a graph was made from."""
+        if info.dataset is not None:
+            return info.dataset not in self.territory.datasets
+        return info.role in ("ontology", "shapes", "codelist", "policy")
 
 
 def rollback(territory: Territory, to: int | None = None) -> Generation:
-    """Point the store at an earlier generation; raise RefusedError when there is none."""
-    with exclusive(territory.state), open_store(territory.state / "store", territory.limits) as store:
-        current = store.current()
-        if current is None:
-            raise RefusedError(Text("Rien n'est publié.", "Nothing is published."))
+    """Point the store at an earlier generation; raise StoreError when there is none."""
+    with exclusive(territory.state), _opened(territory) as store:
         return store.rollback(to)
-
-
-def now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)

@@ -18,14 +18,14 @@ import pyoxigraph as ox
 from cityorchestra_ld import __version__
 from cityorchestra_ld.catalog.snapshots import keep_source
 from cityorchestra_ld.catalog.system import read_turtle
-from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, ShapesError, SourceError
+from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, ShapesError, StoreError
 from cityorchestra_ld.mapping import MapReport, Plan, Wanted, materialize, read_mapping, trace
 from cityorchestra_ld.model import GraphInfo, Origin, Result, Severity, SourceSpec, Table, Text, ValidationReport
 from cityorchestra_ld.runs import Failure, Run, RunFolder, SourceRecord, Status
 from cityorchestra_ld.sources import stage
 from cityorchestra_ld.store import EmbeddedStore
 from cityorchestra_ld.territory import Dataset, Territory
-from cityorchestra_ld.validation import load_shapes, validate, with_origins, write_reports
+from cityorchestra_ld.validation import ShapesGraph, load_shapes, validate, with_origins, write_reports
 
 Say = Callable[[str, str], None]
 
@@ -94,11 +94,7 @@ class Preparer:
         except CityOrchestraError as error:
             failure = error
         except OSError as error:
-            failure = SourceError(
-                Text(f"Le système refuse une lecture ou une écriture : {error.strerror}.", f"The system refuses a read or a write: {error.strerror}."),
-                place=Place(file=str(error.filename or path)),
-                hint=Text("Vérifiez la place libre et les droits du dossier.", "Check free space and the permissions of the folder."),
-            )  # fmt: skip
+            failure = _system_error(error, path)
         run = self._record(identity, work, started, failure, changed=content is not None)
         if failure is not None:
             (path / "report.txt").write_text(failure.render("fr") + "\n\n" + failure.render("en") + "\n", encoding="utf-8")
@@ -133,14 +129,17 @@ class Preparer:
             keep_source(self.territory.state, table.sha256, table.original)
         return content
 
-    def _shapes(self, dataset: Dataset):  # type: ignore[no-untyped-def]
+    def _shapes(self, dataset: Dataset) -> ShapesGraph:
         own = self.territory.root / "shapes" / f"{dataset.key}.ttl"
         if not own.exists():
             raise ShapesError(
                 Text("Ce jeu de données n'a pas de règles de validation.", "This dataset has no shapes."),
                 place=Place(file=str(own)),
-                hint=Text("Écrivez ce fichier : un jeu sans règles n'est pas publié.", "Write that file: a dataset without shapes is not published."),
-            )  # fmt: skip
+                hint=Text(
+                    "Écrivez ce fichier : un jeu sans règles n'est pas publié.",
+                    "Write that file: a dataset without shapes is not published.",
+                ),
+            )
         return load_shapes(self.territory.shapes_of(dataset), base_iri=self.territory.base_iri)
 
     def _read(self, work: _Work, files: Mapping[str, Path]) -> None:
@@ -200,11 +199,11 @@ class Preparer:
             )
         static = dataset.folder / "static.ttl"
         if static.exists():
+            name = ox.NamedNode(graph)
+            triples = read_turtle(static, self.territory.base_iri)
             with content.open("ab") as out:
-                ox.serialize(
-                    (ox.Quad(t.subject, t.predicate, t.object, ox.NamedNode(graph)) for t in read_turtle(static, self.territory.base_iri)),
-                    out, format=ox.RdfFormat.N_QUADS,
-                )  # fmt: skip
+                quads = (ox.Quad(t.subject, t.predicate, t.object, name) for t in triples)
+                ox.serialize(quads, out, format=ox.RdfFormat.N_QUADS)
         return content
 
     def _context(self, dataset: Dataset, ready: Mapping[str, Prepared], folder: Path) -> Iterator[Path]:
@@ -255,6 +254,15 @@ class Preparer:
             ),
             failure=Failure.of(failure) if failure else None,
         )
+
+
+def _system_error(error: OSError, folder: Path) -> StoreError:
+    reason = error.strerror or str(error)
+    return StoreError(
+        Text(f"Le système refuse une lecture ou une écriture : {reason}.", f"The system refuses a read or a write: {reason}."),
+        place=Place(file=str(error.filename or folder)),
+        hint=Text("Vérifiez la place libre et les droits du dossier.", "Check free space and the permissions of the folder."),
+    )
 
 
 def _instead(spec: SourceSpec, file: Path | None) -> SourceSpec:

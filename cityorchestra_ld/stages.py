@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+import pyoxigraph as ox
+
 from cityorchestra_ld import pipeline
-from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, StoreError, Text, UsageError
-from cityorchestra_ld.formats import by_suffix
+from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, StoreError, Text, UsageError
+from cityorchestra_ld.formats import DOCUMENT_FORMATS, GRAPH_FORMATS, RESULT_FORMATS, Format, named
 from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.mapping import MapReport, materialize, read_mapping
-from cityorchestra_ld.model import Generation, Limits, SourceSpec, Table
-from cityorchestra_ld.prepare import check_sources
+from cityorchestra_ld.model import Generation, Limits, SourceSpec, ValidationReport
+from cityorchestra_ld.namespaces import prefixes
+from cityorchestra_ld.prepare import check_sources, unknown_columns
 from cityorchestra_ld.queries import bind, term
 from cityorchestra_ld.runs import Run, RunFolder
 from cityorchestra_ld.sources import open_loose, stage
-from cityorchestra_ld.store import Reader, current_generation, query_once
+from cityorchestra_ld.store import Reader, current_generation, inspect, query_once
+from cityorchestra_ld.store.serialization import write_statements
 from cityorchestra_ld.territory import Territory
-from cityorchestra_ld.validation import load_shapes
+from cityorchestra_ld.validation import ShapesGraph, load_shapes
 from cityorchestra_ld.validation import validate as validate_graph
 
 
@@ -98,10 +101,14 @@ def try_files(territory: Territory, key: str, files: Sequence[str]) -> tuple[Run
     return outcome.runs[0], RunFolder(territory.state).root / outcome.runs[0].id
 
 
-def validate_file(data: Path, shapes: Sequence[Path], base_iri: str, engine: Literal["auto", "fast", "pyshacl"]) -> ValidationReport:
+def validate_file(
+    data: Path, shapes: Sequence[Path], base_iri: str, engine: Literal["auto", "fast", "pyshacl"]
+) -> tuple[ValidationReport, ShapesGraph]:
     """Validate any RDF file with any shapes."""
+    if not shapes:
+        raise UsageError(Text("Donnez des règles avec --shapes.", "Give shapes with --shapes."))
     loaded = load_shapes(shapes, base_iri=base_iri)
-    return validate_graph(data, loaded, engine=engine)
+    return validate_graph(data, loaded, engine=engine), loaded
 
 
 def read_text(path: Path) -> str:
@@ -109,7 +116,9 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(Text(f"Fichier illisible : {error}", f"The file cannot be read: {error}"), place=Place(file=str(path))) from None
+        raise UsageError(
+            Text(f"Fichier illisible : {error}", f"The file cannot be read: {error}"), place=Place(file=str(path))
+        ) from None
 
 
 def published(territory: Territory) -> Generation:
@@ -128,3 +137,70 @@ def published_runs(territory: Territory) -> tuple[Run, ...]:
     """Return the run behind the current version of each dataset."""
     folder, meta = RunFolder(territory.state), published(territory).meta
     return tuple(folder.load(value) for name, value in sorted(meta.items()) if name.startswith("run:"))
+
+
+def query(territory: Territory, text: str, bindings: Sequence[str], format_: str, out: BinaryIO) -> int:
+    """Answer one query on the published generation, as the public sees it, and write the answer to `out`."""
+    terms = {}
+    for given in bindings:
+        name, equals, value = given.partition("=")
+        if not equals:
+            raise UsageError(Text(f"Écrivez nom=terme au lieu de « {given} ».", f"Write name=term instead of '{given}'."))
+        terms[name] = term(value)
+    inspected = inspect(bind(text, **terms), territory.limits)
+    offered = GRAPH_FORMATS if inspected.kind == "graph" else RESULT_FORMATS
+    generation = published(territory)
+    query_once(
+        generation,
+        inspected,
+        view(generation.graphs),
+        _format(format_, offered).media_type,
+        territory.limits,
+        out,
+        prefixes=prefixes(territory.base_iri),
+    )
+    out.flush()
+    return 0
+
+
+def _format(name: str, offered: Sequence[Format]) -> Format:
+    found = named(name, offered)
+    if found is None:
+        names = ", ".join(sorted(format_.suffix for format_ in offered))
+        raise UsageError(
+            Text(f"« {name} » ne convient pas ici.", f"'{name}' does not fit here."),
+            hint=Text(f"Formats possibles : {names}.", f"Formats that fit: {names}."),
+        )
+    return found.format
+
+
+def describe(territory: Territory, iri: str, format_: str, out: BinaryIO) -> int:
+    """Write what the public may see about one resource; raise RefusedError when nothing is known of it."""
+    generation = published(territory)
+    try:
+        node = ox.NamedNode(iri)
+    except ValueError as error:
+        raise UsageError(Text(f"Adresse illisible : {error}", f"Not an IRI: {error}"), place=Place(value=iri)) from None
+    chosen = _format(format_, [f for f in DOCUMENT_FORMATS if f in GRAPH_FORMATS])
+    with Reader(generation) as reader:
+        seen = view(generation.graphs)
+        if not reader.exists(node.value, seen):
+            raise RefusedError(
+                Text(f"Rien n'est publié sur {iri}.", f"Nothing is published about {iri}."),
+                hint=Text("Vérifiez l'adresse.", "Check the IRI."),
+            )
+        found = reader.describe(node.value, seen)
+        write_statements(found.triples, out, chosen.media_type, prefixes(territory.base_iri))
+    out.flush()
+    return 0
+
+
+def serve(territory: Territory, host: str, port: int, workers: int | None) -> int:
+    """Serve the published generation until the process is asked to stop."""
+    import uvicorn
+
+    from cityorchestra_ld.web.app import create_app
+
+    changed = replace(territory, workers=workers) if workers else territory
+    uvicorn.run(create_app(changed), host=host, port=port, log_level="info", server_header=False)
+    return 0

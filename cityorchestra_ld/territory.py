@@ -251,8 +251,8 @@ def load_territory(root: Path, *, state: Path | None = None) -> Territory:
         "root": root,
         "base_iri": base,
         "name": raw.get("name"),
-        "state": state or root / str(store.pop("state", "var")),
         **store,
+        "state": state or root / str(store.get("state", "var")),
         **{name: raw[name] for name in ("languages", "publisher", "limits") if name in raw},
     }
     return replace(_convert(values, Territory, file), partners=partners, datasets=datasets)

@@ -1,4 +1,4 @@
-"""Keep the partner's bytes of every published version, compressed and named by their hash, so that lineage can be asked for later."""
+"""Keep the partner's bytes of every published version, compressed and named by their hash, for lineage."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from cityorchestra_ld.territory import Territory, load_territory
 
 app = typer.Typer(
     name="cityorchestra",
-    help="Des fichiers des partenaires à un graphe de connaissances publié. / From partners' files to a published knowledge graph.",
+    help="Des fichiers des partenaires à un graphe publié. / From partners' files to a published knowledge graph.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -189,6 +189,7 @@ def validate(
         Path | None, typer.Option("--report", help="Écrire le rapport (.ttl .html .csv .json). / Write the report.")
     ] = None,
     engine: Annotated[Literal["auto", "fast", "pyshacl"], typer.Option("--engine")] = "auto",
+    base_iri: Annotated[str, typer.Option("--base-iri")] = "http://example.com/",
     folder: TerritoryOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -198,8 +199,10 @@ def validate(
     if (key is None) == (data is None):
         raise UsageError(Text("Donnez P/D, ou --data F --shapes S.", "Give P/D, or --data F --shapes S."))
     if data is not None:
-        return stages.validate_file(data, shapes or [], report, engine, json=json)
-    return stages.validate_dataset(territory(folder), key or "", file or [], report, json=json)
+        found, rules = stages.validate_file(data, shapes or [], base_iri, engine)
+        return show.report(found, rules, report, json=json)
+    run_, place = stages.try_files(territory(folder), key or "", file or [])
+    return show.tried(run_, place, report, json=json)
 
 
 @app.command()
@@ -280,7 +283,9 @@ def runs_list(folder: TerritoryOption = None, json: JsonOption = False) -> int:
 
 @runs_app.command("show")
 def runs_show(
-    identity: Annotated[str | None, typer.Argument(metavar="[ID]", help="Sans ID : le dernier passage de chaque jeu. / Without ID: the last run of each dataset.")] = None,
+    identity: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Sans ID : ce qui est publié. / Without ID: what is published.")
+    ] = None,
     folder: TerritoryOption = None,
     json: JsonOption = False,
 ) -> int:  # fmt: skip

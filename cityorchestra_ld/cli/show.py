@@ -15,7 +15,9 @@ from rich.live import Live
 from rich.table import Table as RichTable
 
 from cityorchestra_ld.errors import CityOrchestraError, Text
+from cityorchestra_ld.model import ValidationReport
 from cityorchestra_ld.runs import Failure, Run, Status
+from cityorchestra_ld.validation import ShapesGraph, to_json, to_text, write_report
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -131,10 +133,8 @@ def summary(runs: Sequence[Run]) -> None:
     for run in runs:
         text, style = STATUS[run.status]
         seconds = sum(run.seconds.values())
-        table.add_row(
-            run.dataset, f"[{style}]{text.get(lang())}[/]", *(f"{n:,}".replace(",", " ") for n in (sum(run.records.values()), run.triples)),
-            str(run.results), f"{seconds:.2f} s",
-        )  # fmt: skip
+        numbers = [f"{number:,}".replace(",", " ") for number in (sum(run.records.values()), run.triples, run.results)]
+        table.add_row(run.dataset, f"[{style}]{text.get(lang())}[/]", *numbers, f"{seconds:.2f} s")
     out.print(table)
 
 
@@ -176,3 +176,33 @@ def run_details(run: Run) -> None:
         out.print(f"  {STAGES[name].get(lang()) if name in STAGES else name:<18} {seconds:>9.3f} s", markup=False)
     if run.failure:
         _failure(run.failure)
+
+
+def report(found: ValidationReport, shapes: ShapesGraph, path: Path | None, *, json: bool) -> int:
+    """Print a validation report, write it where it is wanted, and return the exit code."""
+    if path is not None:
+        write_report(found, shapes, path)
+    if json:
+        sys.stdout.buffer.write(to_json(found) + b"\n")
+    else:
+        out.print(to_text(found, lang()), markup=False, soft_wrap=True, end="")
+    return 0 if found.conforms else 1
+
+
+def tried(run: Run, folder: Path, path: Path | None, *, json: bool) -> int:
+    """Print what validation found in a dataset that was not published, and return the exit code."""
+    if path is not None:
+        kept = folder / f"report{path.suffix}"
+        if kept.exists():
+            path.write_bytes(kept.read_bytes())
+    if json:
+        as_json(run)
+        return run.exit_code
+    text = folder / "report.txt"
+    if text.exists():
+        out.print(text.read_text(encoding="utf-8"), markup=False, soft_wrap=True, end="")
+    if run.failure:
+        _failure(run.failure)
+    elif not text.exists():
+        say(Text(f"{run.dataset} : conforme.", f"{run.dataset}: conforms."))
+    return run.exit_code

@@ -45,7 +45,7 @@ def _first_failure(opened: Workspace, unit: Unit) -> MappingError | None:
     columns = ", ".join(f"{check.bad} AS b{number}" for number, check in enumerate(unit.checks))
     some = " OR ".join(f"b{number} IS NOT NULL" for number in range(len(unit.checks)))
     inner = unit.rows.select(f"{ROW} AS n, {columns}", numbered=True)
-    row: Sequence[Any] | None = opened.connection.execute(f"SELECT * FROM ({inner}) WHERE {some} ORDER BY n LIMIT 1").fetchone()
+    row: Sequence[Any] | None = opened.execute(f"SELECT * FROM ({inner}) WHERE {some} ORDER BY n LIMIT 1").fetchone()
     if row is None:
         return None
     number, value = next((position, value) for position, value in enumerate(row[1:]) if value is not None)

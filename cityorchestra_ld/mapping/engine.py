@@ -173,8 +173,8 @@ def _run_unit(opened: Workspace, unit: Unit, piece: Path, default_graph: str | N
 
 def _execute(opened: Workspace, unit: Unit, piece: Path) -> tuple[int, ...]:
     if any(compiled.lines for compiled in unit.maps):
-        opened.connection.execute(f"COPY ({unit.statement}) TO {text(str(piece))} {_RAW}")
-    counts = opened.connection.execute(unit.counting).fetchone()
+        opened.execute(f"COPY ({unit.statement}) TO {text(str(piece))} {_RAW}")
+    counts = opened.execute(unit.counting).fetchone()
     return tuple(int(count) for count in counts or (0,))
 
 

@@ -104,7 +104,7 @@ def _load(opened: Workspace, wanted: Sequence[Wanted]) -> None:
     predicates = [item.predicate for item in wanted]
     known = list(dict.fromkeys(item.object for item in wanted if item.object is not None))
     objects = dict(zip(known, _normal(known), strict=True))
-    opened.connection.execute("CREATE TEMP TABLE co_wanted (i BIGINT, s VARCHAR, p VARCHAR, o VARCHAR)")
+    opened.execute("CREATE TEMP TABLE co_wanted (i BIGINT, s VARCHAR, p VARCHAR, o VARCHAR)")
     rows = [
         [number, subject, predicate, objects[item.object] if item.object is not None else None]
         for number, (item, subject, predicate) in enumerate(zip(wanted, subjects, predicates, strict=True))
@@ -112,7 +112,7 @@ def _load(opened: Workspace, wanted: Sequence[Wanted]) -> None:
     for start in range(0, len(rows), 1000):
         batch = rows[start : start + 1000]
         marks = ", ".join("(?, ?, ?, ?)" for _ in batch)
-        opened.connection.execute(f"INSERT INTO co_wanted VALUES {marks}", [value for row in batch for value in row])
+        opened.execute(f"INSERT INTO co_wanted VALUES {marks}", [value for row in batch for value in row])
 
 
 # --- running backwards ------------------------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def _hits(opened: Workspace, compiled: Compiled, wanted: Sequence[Wanted]) -> It
         f"AND w.p IS NOT DISTINCT FROM (CASE WHEN w.p IS NULL THEN NULL ELSE x.t.p END) AND (w.o IS NULL OR w.o = x.t.o) "
         f"AND ((w.p IS NULL) = (x.t.k = {len(lines)})) ORDER BY x.n, x.t.k"
     )
-    for number, record, position, cells, value in opened.connection.execute(query).fetchall():
+    for number, record, position, cells, value in opened.execute(query).fetchall():
         line = lines[position] if position < len(lines) else None
         yield _Found(number, record, line, tuple(cells), value)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -152,9 +152,10 @@ class Compiler:
         function = bound.function
         used: list[Value] = []
         written: list[str] = []
-        for parameter, given in bound.arguments:
+        for position, (parameter, given) in enumerate(bound.arguments):
             for argument in given:
-                sql, value = self._argument(parameter, argument, strict=function.strict)
+                with self.under(*self._branch(function, position, written)):
+                    sql, value = self._argument(parameter, argument, strict=function.strict)
                 written.append(sql)
                 if value is not None:
                     used.append(value)
@@ -171,6 +172,13 @@ class Compiler:
             sql = self.checked(result, subject, f"coalesce({function.check(*written)}, false)", result.sql, message)
             result = result.with_pieces(sql)
         return result
+
+    @staticmethod
+    def _branch(function: functions.Function, position: int, written: Sequence[str]) -> tuple[str, ...]:
+        """Return when an argument is looked at: the branches of a choice only when they are chosen."""
+        if not function.lazy or position == 0:
+            return ()
+        return (written[0],) if position == 1 else (f"NOT ({written[0]})",)
 
     def _argument(self, parameter: functions.Parameter, argument: Expression, *, strict: bool) -> tuple[str, Value | None]:
         if parameter.kind == "constant":

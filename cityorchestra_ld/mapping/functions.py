@@ -41,7 +41,8 @@ class Function:
     """
     One function of the allow-list.
 
-    A `strict` function gives nothing when an argument is missing. `check` is SQL that says whether the arguments are
+    A `strict` function gives nothing when an argument is missing. A `lazy` one is a choice: its first argument decides which of
+    the next two is looked at. `check` is SQL that says whether the arguments are
     acceptable, `expects` says so to people. `datatype` is what a literal made of the result has when the mapping names none.
     """
 
@@ -53,6 +54,7 @@ class Function:
     check: Build | None = None
     expects: Text | None = None
     datatype: str | None = None
+    lazy: bool = False
     doc: str = ""
 
 
@@ -75,12 +77,15 @@ def function(
     check: Build | None = None,
     expects: Text | None = None,
     datatype: str | None = None,
+    lazy: bool = False,
 ) -> Callable[[Build], Build]:
     """Register a function under its names; a name without colon is ours (`fn:`)."""
     iris = tuple(name if ":" in name else FN + name for name in names)
 
     def register(build: Build) -> Build:
-        entry = Function(iris, parameters, build, returns, strict, check, expects, datatype, (build.__doc__ or "").strip())
+        entry = Function(
+            iris, parameters, build, returns, strict, check, expects, datatype, lazy, (build.__doc__ or "").strip()
+        )
         for iri in iris:
             if iri in REGISTRY:
                 raise ValueError(iri)

@@ -29,7 +29,7 @@ DATA_MACROS: Final = (
     # an instant with hyphens, whatever order and separator the day was written in
     r"""CREATE MACRO co_day_first(x) AS regexp_replace(regexp_replace(co_trim(x),
         '^([0-9]{4})/([0-9]{2})/([0-9]{2})', '\1-\2-\3'), '^([0-9]{2})/([0-9]{2})/([0-9]{4})', '\3-\2-\1')""",
-    r"""CREATE MACRO co_paris(t) AS (epoch(t) - epoch(timezone('Europe/Paris', t)))::BIGINT""",
+    r"""CREATE MACRO co_paris(t) AS try_cast(epoch(t) - epoch(timezone('Europe/Paris', t)) AS BIGINT)""",
     r"""CREATE MACRO co_offset(seconds) AS concat(CASE WHEN seconds < 0 THEN '-' ELSE '+' END,
         lpad((abs(seconds) // 3600)::VARCHAR, 2, '0'), ':', lpad(((abs(seconds) % 3600) // 60)::VARCHAR, 2, '0'))""",
     r"""CREATE MACRO co_zone(z, local) AS CASE WHEN z IN ('Z', 'UTC') THEN 'Z'
@@ -45,12 +45,13 @@ DATA_MACROS: Final = (
     # coordinates of GeoJSON (RFC 7946) to the inside of WKT: pairs first, then brackets
     r"""CREATE MACRO co_wkt(c) AS replace(replace(replace(regexp_replace(replace(c, ' ', ''),
         '\[([-+0-9.eE]+),([-+0-9.eE]+)(?:,[-+0-9.eE]+)*\]', '\1 \2', 'g'), '[', '('), ']', ')'), ',', ', ')""",
-    r"""CREATE MACRO co_geometry_type(x) AS upper(json_extract_string(x, '$.type'))""",
-    r"""CREATE MACRO co_geometry(x) AS CASE WHEN co_geometry_type(x) = 'POINT'
-        THEN concat('POINT(', co_wkt(json_extract(x, '$.coordinates')::VARCHAR), ')')
-        ELSE concat(co_geometry_type(x), co_wkt(json_extract(x, '$.coordinates')::VARCHAR)) END""",
+    # nothing here may throw: the optimiser computes shared parts of a CASE before it chooses a branch
+    r"""CREATE MACRO co_geometry_type(x) AS upper(json_extract_string(try_cast(x AS JSON), '$.type'))""",
+    r"""CREATE MACRO co_coordinates(x) AS co_wkt(json_extract(try_cast(x AS JSON), '$.coordinates')::VARCHAR)""",
+    r"""CREATE MACRO co_geometry(x) AS CASE WHEN co_geometry_type(x) = 'POINT' THEN concat('POINT(', co_coordinates(x), ')')
+        ELSE concat(co_geometry_type(x), co_coordinates(x)) END""",
     r"""CREATE MACRO co_geometry_collection(x) AS CASE WHEN co_geometry_type(x) = 'GEOMETRYCOLLECTION'
-        THEN concat('GEOMETRYCOLLECTION(', array_to_string(list_transform(json_extract(x, '$.geometries[*]'),
+        THEN concat('GEOMETRYCOLLECTION(', array_to_string(list_transform(json_extract(try_cast(x AS JSON), '$.geometries[*]'),
           lambda g: co_geometry(g::VARCHAR)), ', '), ')') ELSE co_geometry(x) END""",
 )
 
@@ -112,9 +113,7 @@ def _arithmetic(value: str, other: str) -> str:
 def _compute(value: str, other: str, operator: str, kind: str) -> str:
     left, right = (f"try_cast(nullif({item}, '') AS {kind})" for item in (value, other))
     right = f"nullif({right}, 0)" if operator == "/" else right
-    return (
-        f"CASE WHEN NOT co_hidden({value}) AND NOT co_hidden({other}) THEN co_plain(({left} {operator} {right})::VARCHAR) END"
-    )
+    return f"CASE WHEN NOT co_hidden({value}) AND NOT co_hidden({other}) THEN co_plain(TRY({left} {operator} {right})::VARCHAR) END"
 
 
 _OPERAND: Final = Parameter("other", aliases=("value2", "by", "factor"))
@@ -206,8 +205,8 @@ def _is_epoch(value: str) -> str:
 def _epoch(value: str) -> str:
     """Seconds (or milliseconds) since 1970 as xsd:dateTime in UTC."""
     number = f"try_cast(co_trim({value}) AS DOUBLE)"
-    micros = f"(CASE WHEN abs({number}) > 1e11 THEN {number} * 1000 ELSE {number} * 1000000 END)::BIGINT"
-    return f"strftime(make_timestamp({micros}), '%Y-%m-%dT%H:%M:%SZ')"
+    micros = f"try_cast(CASE WHEN abs({number}) > 1e11 THEN {number} * 1000 ELSE {number} * 1000000 END AS BIGINT)"
+    return f"strftime(TRY(make_timestamp({micros})), '%Y-%m-%dT%H:%M:%SZ')"
 
 
 def _is_duration(value: str) -> str:
@@ -271,9 +270,7 @@ _TYPES = "'POINT', 'MULTIPOINT', 'LINESTRING', 'MULTILINESTRING', 'POLYGON', 'MU
 
 
 def _is_geometry(value: str) -> str:
-    return (
-        f"{value} = '' OR (coalesce(json_valid({value}), false) AND coalesce(co_geometry_type({value}) IN ({_TYPES}), false))"
-    )
+    return f"{value} = '' OR coalesce(co_geometry_type({value}) IN ({_TYPES}), false)"
 
 
 @function("geometry", parameters=(Parameter("value", "json"),), check=_is_geometry, datatype=GEO + "wktLiteral",

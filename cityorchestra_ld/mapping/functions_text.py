@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache
+from itertools import chain
 from typing import Final
 
 from cityorchestra_ld.errors import Text
@@ -129,10 +130,10 @@ def _url_encode(value: str, _mode: str) -> str:
 
 @cache
 def _folding() -> tuple[str, str, tuple[tuple[str, str], ...]]:
-    """Return what NFKD and dropping what is not ASCII make of letters and signs below U+2200."""
+    """Return what NFKD and dropping what is not ASCII make of letters and signs, ligatures and wide forms."""
     single: dict[str, str] = {}
     several: list[tuple[str, str]] = [("œ", "oe"), ("Œ", "oe"), ("æ", "ae"), ("Æ", "ae")]
-    for code in range(0xA0, 0x2200):
+    for code in chain(range(0xA0, 0x2200), range(0xFB00, 0xFB07), range(0xFF01, 0xFF5F)):
         character = chr(code)
         folded = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
         if len(folded) == 1:
@@ -235,7 +236,7 @@ def _not(condition: str) -> str:
         Parameter("condition", "boolean", aliases=("bool_b",)), Parameter("value", aliases=("any_true", "then")),
         Parameter("else", default="", aliases=("any_false",)),
     ),
-    strict=False,
+    strict=False, lazy=True,
 )  # fmt: skip
 def _if(condition: str, value: str, otherwise: str) -> str:
     """One value when a condition holds, else another, or nothing."""

@@ -200,10 +200,10 @@ MACROS: Final = (
           CASE WHEN c < '\u00a0' THEN url_encode(c) WHEN c <= '\ud7fb' OR regexp_full_match(c, '{UCS_PATTERN}') THEN c
           ELSE url_encode(c) END), '') END""",
     # canonical forms
-    r"""CREATE MACRO co_integer(x) AS CASE WHEN regexp_full_match(x, '0|-?[1-9][0-9]*') THEN x
+    r"""CREATE MACRO co_integer(x) AS CASE WHEN x IS NULL THEN NULL WHEN regexp_full_match(x, '0|-?[1-9][0-9]*') THEN x
         ELSE CASE WHEN starts_with(x, '-') AND regexp_matches(x, '[1-9]') THEN '-' ELSE '' END
           || coalesce(nullif(ltrim(ltrim(x, '+-'), '0'), ''), '0') END""",
-    r"""CREATE MACRO co_decimal(x) AS CASE WHEN regexp_full_match(x, '-?(0|[1-9][0-9]*)(\.[0-9]*)?')
+    r"""CREATE MACRO co_decimal(x) AS CASE WHEN x IS NULL THEN NULL WHEN regexp_full_match(x, '-?(0|[1-9][0-9]*)(\.[0-9]*)?')
         THEN CASE WHEN x = '-0' THEN '0' WHEN NOT contains(x, '.') OR NOT (ends_with(x, '0') OR ends_with(x, '.')) THEN x
           WHEN rtrim(rtrim(x, '0'), '.') = '-0' THEN '0' ELSE rtrim(rtrim(x, '0'), '.') END
         ELSE CASE WHEN starts_with(x, '-') AND regexp_matches(x, '[1-9]') THEN '-' ELSE '' END
@@ -211,13 +211,13 @@ MACROS: Final = (
           || coalesce('.' || nullif(rtrim(split_part(x, '.', 2), '0'), ''), '') END""",
     r"""CREATE MACRO co_point(digits) AS digits[1] || '.' || coalesce(nullif(rtrim(digits[2:], '0'), ''), '0')""",
     r"""CREATE MACRO co_mantissa(x) AS CASE
-        WHEN contains(x, 'e') THEN co_point(replace(split_part(x, 'e', 1), '.', '')) || 'E' || split_part(x, 'e', 2)::INTEGER
+        WHEN contains(x, 'e') THEN co_point(replace(split_part(x, 'e', 1), '.', '')) || 'E' || try_cast(split_part(x, 'e', 2) AS INTEGER)
         WHEN starts_with(x, '0.') THEN co_point(ltrim(x[3:], '0')) || 'E-' || (length(x[3:]) - length(ltrim(x[3:], '0')) + 1)
         ELSE co_point(replace(x, '.', '')) || 'E' || (length(split_part(x, '.', 1)) - 1) END""",
-    r"""CREATE MACRO co_double(x) AS CASE WHEN x IN ('NaN', 'INF', '-INF') THEN x WHEN x = '+INF' THEN 'INF'
+    r"""CREATE MACRO co_double(x) AS CASE WHEN x IS NULL THEN NULL WHEN x IN ('NaN', 'INF', '-INF') THEN x WHEN x = '+INF' THEN 'INF'
         WHEN try_cast(x AS DOUBLE) = 0 THEN CASE WHEN starts_with(x, '-') THEN '-0.0E0' ELSE '0.0E0' END
-        WHEN isinf(x::DOUBLE) THEN CASE WHEN starts_with(x, '-') THEN '-INF' ELSE 'INF' END
-        ELSE CASE WHEN starts_with(x, '-') THEN '-' ELSE '' END || co_mantissa(abs(x::DOUBLE)::VARCHAR) END""",
+        WHEN isinf(try_cast(x AS DOUBLE)) THEN CASE WHEN starts_with(x, '-') THEN '-INF' ELSE 'INF' END
+        ELSE CASE WHEN starts_with(x, '-') THEN '-' ELSE '' END || co_mantissa(abs(try_cast(x AS DOUBLE))::VARCHAR) END""",
     r"""CREATE MACRO co_boolean(x) AS CASE x WHEN '1' THEN 'true' WHEN '0' THEN 'false' ELSE x END""",
     # the natural mapping of JSON values (RML-IO, JSONPath): a whole literal
     rf"""CREATE MACRO co_natural(x) AS CASE WHEN starts_with(x::VARCHAR, '"') THEN concat('"', co_escape(co_json_text(x)), '"')

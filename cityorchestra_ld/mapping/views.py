@@ -179,7 +179,7 @@ def _index(column: str, name: str) -> Value:
 
 def _embedded(value: Value) -> str:
     """Return the JSON that a text holds; text that is no JSON gives nothing."""
-    return f"CASE WHEN json_valid({value.sql}) THEN json({value.sql}) END"
+    return f"try_cast({value.sql} AS JSON)"
 
 
 def _expression(expression: Expression | None, resolve: Callable[[str], Value]) -> Value:

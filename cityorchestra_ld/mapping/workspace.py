@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from cityorchestra_ld.mapping.views import ViewRows
 from cityorchestra_ld.mapping.vocabulary import nearest
 from cityorchestra_ld.model import Table
 
+_MACRO: Final = re.compile(r"\b(co_[a-z_]+)\(")
+_MACROS: Final = {_MACRO.findall(macro)[0]: macro for macro in (*MACROS, *JSON_MACROS, *DATA_MACROS)}
 _NEWLINES: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -44,7 +47,20 @@ class Workspace:
         self.folder = folder
         self.typed = True
         self._records: dict[object, Records] = {}
+        self._defined: set[str] = set()
         self.connection = _connect(folder, [table.path for table in tables.values()], threads, memory_mb)
+
+    def execute(self, sql: str, parameters: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
+        """Run a statement, after defining the macros that it uses."""
+        self._define(sql)
+        return self.connection.execute(sql, parameters)
+
+    def _define(self, sql: str) -> None:
+        for name in dict.fromkeys(_MACRO.findall(sql)):
+            if name in _MACROS and name not in self._defined:
+                self._defined.add(name)
+                self._define(_MACROS[name])
+                self.connection.execute(_MACROS[name])
 
     def table(self, source: LogicalSource) -> Table:
         """Return the staged file of a source; raise MappingError when it is not there."""
@@ -135,8 +151,6 @@ def _connect(folder: Path, files: list[Path], threads: int, memory_mb: int) -> d
         "SET enable_external_access = false",
     ):
         connection.execute(setting)
-    for macro in (*MACROS, *JSON_MACROS, *DATA_MACROS):
-        connection.execute(macro)
     connection.execute("SET lock_configuration = true")
     return connection
 
@@ -152,7 +166,7 @@ def split_records(table: Table, iterator: str, path: Path) -> Records:
                 record = bytes(raw).translate(_NEWLINES)
                 largest = max(largest, len(record))
                 out.write(b'{"n":%d,"r":%s}\n' % (count, record))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise MappingError(
             Text(f"Le fichier n'est pas du JSON bien formé : {error}", f"The file is not well-formed JSON: {error}"),
             place=Place(file=table.label),

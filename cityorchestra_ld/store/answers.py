@@ -36,12 +36,13 @@ class Answer:
     """
 
     def __init__(
-        self, worker: QueryWorker, request: Request, patience: Patience, release: Callable[[QueryWorker, bool], None]
+        self, worker: QueryWorker, text: str, request: Request, patience: Patience, release: Callable[[QueryWorker, bool], None]
     ) -> None:
         self.head = Head(kind="solutions", media_type=request.media_type)
         self.end: End | None = None
         self.generation = worker.generation.number
         self._worker = worker
+        self._text = text  # as the client wrote it: errors point into this, not into what the worker runs
         self._request = request
         self._patience = patience
         self._release = release
@@ -119,7 +120,7 @@ class Answer:
             self.end = msgspec.json.decode(payload, type=End)
             self._finish(reusable=not self.end.retire)
         else:
-            self._failure = failure_error(msgspec.json.decode(payload, type=Failure), self._request.text)
+            self._failure = failure_error(msgspec.json.decode(payload, type=Failure), self._text)
             self._finish(reusable=True)
 
     def _fail(self, error: CityOrchestraError) -> None:

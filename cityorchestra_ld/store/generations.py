@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,8 +42,13 @@ class Layout:
 
     @property
     def staging(self) -> Path:
-        """Return the folder of unfinished work; whatever is in it at the start of a publication is garbage."""
+        """Return the folder of unfinished generations; whatever is in it at the start of a publication is garbage."""
         return self.root / "staging"
+
+    @property
+    def scratch(self) -> Path:
+        """Return the folder of temporary files of those who do not hold the publisher's lock."""
+        return self.root / "scratch"
 
     @property
     def lock(self) -> Path:
@@ -61,7 +65,7 @@ class Layout:
 
     def prepare(self) -> None:
         """Create the folders that are missing."""
-        for folder in (self.generations, self.snapshots, self.staging):
+        for folder in (self.generations, self.snapshots, self.staging, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
 
     def numbers(self) -> list[int]:
@@ -255,24 +259,3 @@ def _gone(path: Path) -> StoreError:
         place=Place(file=str(path)),
         hint=Text("Relisez la génération courante.", "Read the current generation again."),
     )
-
-
-def delete_generation(layout: Layout, number: int) -> bool:
-    """Delete a generation unless a reader holds it; tell whether it is gone."""
-    path = layout.generation(number)
-    try:
-        descriptor = os.open(path / "hold", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        descriptor = -1  # an orphan that was never finished
-    try:
-        if descriptor >= 0:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        grave = layout.staging / f"deleted-{number:06d}"
-        path.rename(grave)
-    except BlockingIOError:
-        return False
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-    shutil.rmtree(grave, ignore_errors=True)
-    return True

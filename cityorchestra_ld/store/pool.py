@@ -156,7 +156,8 @@ class Pool:
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
         seconds = min(deadline or math.inf, self._limits.query_seconds)
         worker = await self._acquire(client, seconds)
-        answer = Answer(worker, self._request(inspected, view, media_type), Patience(seconds, self._stall), self._released)
+        request = self._request(inspected, view, media_type)
+        answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released)
         began = asyncio.get_running_loop().time()
         await answer.begin()
         self._typical += (asyncio.get_running_loop().time() - began - self._typical) * 0.1

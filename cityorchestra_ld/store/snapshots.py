@@ -52,7 +52,7 @@ def keep_snapshot(layout: Layout, content: Path, name_blank_node: Callable[[str]
     line and character for a line that does not parse.
     """
     layout.prepare()
-    with tempfile.TemporaryDirectory(dir=layout.staging, prefix="sort-") as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(dir=layout.scratch) as folder, ExitStack() as stack:
         work = Path(folder)
         batches = _sorted_batches(_chunks(content, Normaliser(name_blank_node)), work, stack)
         digest, triples = hashlib.sha256(), 0

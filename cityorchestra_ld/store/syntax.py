@@ -33,10 +33,10 @@ def syntax_error(text: str, message: str) -> QueryError:
     if words and not marks and sentence is None:
         at -= min(len(word) for word in words)
     where = place(text, min(max(at, 0), len(text)))
-    if sentence is not None:
+    if sentence is not None:  # about the query as a whole, when the engine found it only at the end
         return QueryError(
             Text(f"La requête n'est pas du SPARQL valide : « {sentence} ».", f"The query is not valid SPARQL: {sentence}."),
-            place=where,
+            place=where if at < len(text.rstrip()) else None,
         )
     near = _near(text, at)
     return QueryError(

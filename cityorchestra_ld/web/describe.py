@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import pyoxigraph as ox
 
 Node = ox.NamedNode | ox.BlankNode
+Object = ox.NamedNode | ox.BlankNode | ox.Literal
 
 GENID: Final = ".well-known/genid/"
 _NESTED = 500  # skolemised nodes in one description
@@ -19,9 +20,7 @@ _SCANNED = 5_000  # inverse links that we look at
 class Match(Protocol):
     """Find quads by pattern, in the graphs that may be seen."""
 
-    def __call__(
-        self, subject: Node | None, predicate: ox.NamedNode | None, object_: ox.NamedNode | ox.Literal | None, /
-    ) -> Iterator[ox.Quad]:
+    def __call__(self, subject: Node | None, predicate: ox.NamedNode | None, object_: Object | None, /) -> Iterator[ox.Quad]:
         """Yield the quads that match; the iterator stays in this thread."""
 
 

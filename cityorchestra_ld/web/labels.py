@@ -10,6 +10,7 @@ import pyoxigraph as ox
 from cityorchestra_ld.namespaces import REUSED
 from cityorchestra_ld.web.describe import Match
 from cityorchestra_ld.web.http import Language
+from cityorchestra_ld.web.terms import date_text
 from cityorchestra_ld.web.vocabulary import known_label, local_name
 
 LABEL_PROPERTIES: Final = tuple(
@@ -50,11 +51,25 @@ def best(literals: Iterable[ox.Literal], lang: Language) -> ox.Literal | None:
 class Labels:
     """Look labels up in the visible graphs, and remember them as long as the generation lives."""
 
-    def __init__(self, match: Match) -> None:
+    def __init__(self, match: Match, base: str) -> None:
         self._match = match
-        self._known: dict[tuple[str, Language], str | None] = {}
+        self._parts = tuple(
+            ox.NamedNode(iri)
+            for iri in (
+                f"{base}def/co#indicator",
+                f"{REUSED['sosa']}observedProperty",
+                f"{base}def/co#energyCarrier",
+                f"{base}def/co#sector",
+                f"{REUSED['sd']}refArea",
+                f"{REUSED['sosa']}hasFeatureOfInterest",
+                f"{REUSED['sd']}refPeriod",
+                f"{REUSED['sosa']}resultTime",
+            )
+        )
+        self._known: dict[tuple[str, Language], ox.Literal | None] = {}
+        self._made: dict[tuple[str, Language], str | None] = {}
 
-    def stored(self, iri: str, lang: Language) -> str | None:
+    def stored(self, iri: str, lang: Language) -> ox.Literal | None:
         """Return the label that the data give, or `None`."""
         key = (iri, lang)
         if key not in self._known:
@@ -63,18 +78,43 @@ class Labels:
             self._known[key] = self._look_up(iri, lang)
         return self._known[key]
 
-    def _look_up(self, iri: str, lang: Language) -> str | None:
+    def _look_up(self, iri: str, lang: Language) -> ox.Literal | None:
         node = ox.NamedNode(iri)
         for prop in LABEL_PROPERTIES:
             found = best((quad.object for quad in self._match(node, prop, None) if isinstance(quad.object, ox.Literal)), lang)
             if found is not None:
-                return found.value
+                return found
         return None
 
     def of(self, iri: str, lang: Language) -> str:
-        """Return a name for people: from the data, from published vocabularies, from the IRI itself."""
-        stored = self.stored(iri, lang)
-        if stored is not None:
-            return stored
-        known = known_label(iri)
-        return known.get(lang) if known else local_name(iri)
+        """Return a name for people: from the data, from published vocabularies, from what is observed, from the IRI."""
+        stored, known = self.stored(iri, lang), known_label(iri)
+        if stored is not None and (known is None or (stored.language or "").startswith(lang)):
+            return stored.value
+        if known is not None:
+            return known.get(lang)
+        return self.observed(iri, lang) or local_name(iri)
+
+    def observed(self, iri: str, lang: Language) -> str | None:
+        """Name an observation by what it observes, where and when; `None` for anything else."""
+        key = (iri, lang)
+        if key not in self._made:
+            if len(self._made) >= _REMEMBERED:
+                self._made.clear()
+            self._made[key] = self._make(ox.NamedNode(iri), lang)
+        return self._made[key]
+
+    def _make(self, node: ox.NamedNode, lang: Language) -> str | None:
+        words = []
+        for prop in self._parts:
+            quad = next(self._match(node, prop, None), None)
+            if quad is None:
+                continue
+            term = quad.object
+            if isinstance(term, ox.NamedNode):
+                stored, known = self.stored(term.value, lang), known_label(term.value)
+                words.append(stored.value if stored else known.get(lang) if known else local_name(term.value))
+            elif isinstance(term, ox.Literal):
+                words.append(date_text(term.value, term.datatype.value, lang) or term.value)
+        text = ", ".join(words)
+        return text[:1].upper() + text[1:] if len(words) > 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -168,7 +169,8 @@ def problem_headers(error: CityOrchestraError) -> Headers:
     if isinstance(error, MediaTypeError):
         headers.append(("Accept-Post", "application/sparql-query, application/x-www-form-urlencoded"))
     if error.http_status == 503:
-        headers.append(("Retry-After", "5" if isinstance(error, NotReadyError | BusyError) else "30"))
+        seconds = error.retry_after if isinstance(error, BusyError) else None
+        headers.append(("Retry-After", str(math.ceil(seconds or 5))))
     return tuple(headers)
 
 

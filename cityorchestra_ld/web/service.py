@@ -107,9 +107,11 @@ class Service:
             raise
         self._close_reader()
         self._reader = reader
-        self._snapshot = Snapshot(generation, reader, view(generation.graphs))
+        self._snapshot = Snapshot(generation, reader, view(generation.graphs), self.site.territory.base_iri)
         self._broken = None
-        _log.info("generation %d is open: %d triples in %d graphs", generation.number, generation.triples, len(generation.graphs))
+        _log.info(
+            "generation %d is open: %d triples in %d graphs", generation.number, generation.triples, len(generation.graphs)
+        )
         return True
 
     def _close_reader(self) -> None:

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import pyoxigraph as ox
 
 from cityorchestra_ld.model import Generation, GraphInfo, View
+from cityorchestra_ld.store import Reader
+from cityorchestra_ld.territory import Territory
 from cityorchestra_ld.web.cache import AnswerCache
-from cityorchestra_ld.web.describe import Description, Node, describe, exists, is_mentioned, with_links
+from cityorchestra_ld.web.describe import Description, Node, Object, describe, exists, is_mentioned, with_links
 from cityorchestra_ld.web.labels import Labels
-
-Object = ox.NamedNode | ox.BlankNode | ox.Literal
-
-
-class Reader(Protocol):
-    """What lookups need of an open generation."""
-
-    def quads(
-        self,
-        subject: Node | None = None,
-        predicate: ox.NamedNode | None = None,
-        object_: Object | None = None,
-        graph: ox.NamedNode | None = None,
-    ) -> Iterator[ox.Quad]:
-        """Yield the quads that match; the iterator stays in this thread."""
+from cityorchestra_ld.web.vocabulary import licence
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +33,7 @@ class _Within:
 class Snapshot:
     """A generation, open for reading, under one view; everything that a page needs comes from here."""
 
-    def __init__(self, generation: Generation, reader: Reader, view: View) -> None:
+    def __init__(self, generation: Generation, reader: Reader, view: View, base: str) -> None:
         self.generation = generation
         self.view = view
         self.reader = reader
@@ -55,7 +42,8 @@ class Snapshot:
         self.plain = _Within(reader, frozenset(view.default_graphs))
         self.beside = _Within(reader, frozenset(view.named_graphs) - frozenset(view.default_graphs))
         self.all = _Within(reader, frozenset(view.default_graphs) | frozenset(view.named_graphs))
-        self.labels = Labels(self.all)
+        self.labels = Labels(self.all, base)
+        self._licences: tuple[str, ...] | None = None
 
     def sees(self, graph: str) -> bool:
         """Tell whether a graph is visible."""
@@ -94,3 +82,11 @@ class Snapshot:
     def in_graph(self, graph: str, predicate: ox.NamedNode | None = None) -> Iterator[ox.Quad]:
         """Yield the quads of one visible graph, none of a graph that is not visible."""
         return self.reader.quads(None, predicate, None, ox.NamedNode(graph)) if self.sees(graph) else iter(())
+
+    def licences(self, territory: Territory) -> tuple[str, ...]:
+        """List the licences of the datasets that a plain query can reach."""
+        if self._licences is None:
+            keys = {self.infos[graph].dataset for graph in self.view.default_graphs if graph in self.infos}
+            found = {licence(territory.datasets[key].licence).iri for key in keys if key and key in territory.datasets}
+            self._licences = tuple(sorted(found))
+        return self._licences

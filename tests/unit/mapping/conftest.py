@@ -26,7 +26,9 @@ def as_table(name: str, path: Path, *, delimiter: str = ",", nulls: tuple[str, .
     data = path.read_bytes()
     if not name.endswith(".csv"):
         return Table(name=name, format="json", path=path, original=path, label=name, sha256="", size=len(data))
+    limit = csv.field_size_limit(2**31 - 1)
     rows = [row for row in csv.reader(io.StringIO(data.decode(), newline=""), delimiter=delimiter) if row]
+    csv.field_size_limit(limit)
     return Table(
         name=name, format="csv", path=path, original=path, label=name, sha256="", size=len(data), records=len(rows) - 1,
         columns=tuple(rows[0]), labels=tuple(rows[0]), delimiter=delimiter, nulls=nulls, header_row=header_row,
@@ -79,7 +81,9 @@ def csv_rule() -> Callable[..., str]:
     """Write a mapping with one triples map over data.csv, subject http://ex.org/{id}."""
 
     def write(*objects: str, subject: str = 'rml:template "http://ex.org/{id}"', more: str = "") -> str:
-        poms = " ".join(f"rml:predicateObjectMap [ rml:predicate ex:p{n} ; rml:objectMap [ {o} ] ] ;" for n, o in enumerate(objects))
+        poms = " ".join(
+            f"rml:predicateObjectMap [ rml:predicate ex:p{n} ; rml:objectMap [ {o} ] ] ;" for n, o in enumerate(objects)
+        )
         source = 'rml:source [ a rml:RelativePathSource ; rml:root rml:MappingDirectory ; rml:path "data.csv" ]'
         return (
             f"<#Rule> a rml:TriplesMap ;\n rml:logicalSource [ {source} ; rml:referenceFormulation rml:CSV ] ;\n"
@@ -93,8 +97,12 @@ def csv_rule() -> Callable[..., str]:
 def json_rule() -> Callable[..., str]:
     """Write a mapping with one triples map over data.json, subject http://ex.org/{id}."""
 
-    def write(*objects: str, subject: str = 'rml:template "http://ex.org/{$.id}"', iterator: str = "$[*]", more: str = "") -> str:
-        poms = " ".join(f"rml:predicateObjectMap [ rml:predicate ex:p{n} ; rml:objectMap [ {o} ] ] ;" for n, o in enumerate(objects))
+    def write(
+        *objects: str, subject: str = 'rml:template "http://ex.org/{$.id}"', iterator: str = "$[*]", more: str = ""
+    ) -> str:
+        poms = " ".join(
+            f"rml:predicateObjectMap [ rml:predicate ex:p{n} ; rml:objectMap [ {o} ] ] ;" for n, o in enumerate(objects)
+        )
         source = 'rml:source [ a rml:RelativePathSource ; rml:root rml:MappingDirectory ; rml:path "data.json" ]'
         return (
             f"<#Rule> a rml:TriplesMap ;\n rml:logicalSource [ {source} ; rml:referenceFormulation rml:JSONPath ; "

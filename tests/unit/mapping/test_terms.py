@@ -66,7 +66,9 @@ def test_typed_literals_are_written_in_canonical_form(bench, csv_rule, datatype,
 )  # fmt: skip
 def test_a_cell_outside_the_lexical_space_is_an_error_that_names_the_cell(bench, csv_rule, datatype, cell):
     rule = csv_rule(f'rml:reference "n" ; rml:datatype xsd:{datatype}')
-    good = {"integer": "1", "decimal": "1", "date": "2024-01-01", "boolean": "1", "gYear": "2024", "time": "10:00:00"}.get(datatype)
+    good = {"integer": "1", "decimal": "1", "date": "2024-01-01", "boolean": "1", "gYear": "2024", "time": "10:00:00"}.get(
+        datatype
+    )
     good = good or {"dateTime": "2024-01-01T00:00:00Z", "duration": "P1D"}.get(datatype, "1")
     with pytest.raises(MappingError) as caught:
         bench.run(rule, {"data.csv": f'id,n\n1,{good}\n2,{good}\n3,"{cell}"\n'})
@@ -95,7 +97,9 @@ def test_an_iri_from_a_cell_is_taken_as_it_is_or_after_the_base(bench, csv_rule)
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("cell", ["http://a b", "http://x.org/<y>", 'http://x.org/"', "http://x.org/%zz", "http://x.org/{a}", "a b"])
+@pytest.mark.parametrize(
+    "cell", ["http://a b", "http://x.org/<y>", 'http://x.org/"', "http://x.org/%zz", "http://x.org/{a}", "a b"]
+)
 def test_a_cell_that_makes_no_valid_iri_is_an_error(bench, csv_rule, cell):
     rule = csv_rule('rml:reference "n" ; rml:termType rml:IRI')
     quoted = cell.replace('"', '""')

@@ -1,0 +1,41 @@
+"""The store: immutable generations of an RDF dataset, published one after the other, read and queried within views."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # names are imported when they are first used: a query worker starts without the pool, the pool without zstd
+    from cityorchestra_ld.store.answers import Answer
+    from cityorchestra_ld.store.frames import End, Head
+    from cityorchestra_ld.store.generations import Hold, current_generation, read_generation
+    from cityorchestra_ld.store.guard import Inspected, inspect
+    from cityorchestra_ld.store.pool import Pool, query_once
+    from cityorchestra_ld.store.port import Store
+    from cityorchestra_ld.store.publish import EmbeddedStore, open_store
+    from cityorchestra_ld.store.reader import Found, Reader
+    from cityorchestra_ld.store.sandbox import sandbox_available
+
+__all__ = [
+    "Answer", "EmbeddedStore", "End", "Found", "Head", "Hold", "Inspected", "Pool", "Reader", "Store", "current_generation",
+    "inspect", "open_store", "query_once", "read_generation", "sandbox_available",
+]  # fmt: skip
+
+_HOMES = {
+    "answers": ("Answer",),
+    "frames": ("End", "Head"),
+    "generations": ("Hold", "current_generation", "read_generation"),
+    "guard": ("Inspected", "inspect"),
+    "pool": ("Pool", "query_once"),
+    "port": ("Store",),
+    "publish": ("EmbeddedStore", "open_store"),
+    "reader": ("Found", "Reader"),
+    "sandbox": ("sandbox_available",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,343 @@
+"""The embedded store: publish all changes of a run as one new generation, go back to an older one, look whether all is well."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, Self
+
+import msgspec
+import pyoxigraph as ox
+import zstandard
+
+from cityorchestra_ld.errors import CityOrchestraError, Place, StoreError, Text
+from cityorchestra_ld.iris import Iris
+from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Limits
+from cityorchestra_ld.namespaces import DEFAULT_BASE
+from cityorchestra_ld.store import writing
+from cityorchestra_ld.store.generations import (
+    Hold,
+    Layout,
+    Manifest,
+    Pointer,
+    current_generation,
+    publisher_lock,
+    read_generation,
+    read_manifest,
+    read_pointer,
+    sync_folder,
+    sync_tree,
+    write_durably,
+)
+from cityorchestra_ld.store.housekeeping import retain, sweep
+from cityorchestra_ld.store.reader import Reader
+from cityorchestra_ld.store.snapshots import Difference, Snapshot, compare, keep_snapshot
+from cityorchestra_ld.store.verify import problems
+
+_FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+_REMOVAL_COST: Final = 3.0  # against loading one triple; measured
+_KEEP_SNAPSHOTS: Final = timedelta(days=30)
+
+
+class EmbeddedStore:
+    """Generations in a folder of this machine."""
+
+    def __init__(
+        self,
+        root: Path,
+        limits: Limits | None = None,
+        keep: int = 5,
+        *,
+        base_iri: str = DEFAULT_BASE,
+        keep_snapshots: timedelta = _KEEP_SNAPSHOTS,
+    ) -> None:
+        self.root = root
+        self.limits = limits or Limits()
+        self.keep = max(1, keep)
+        self.iris = Iris(base_iri)
+        self._layout = Layout(root)
+        self._keep_snapshots = keep_snapshots
+        self._canonical: dict[tuple[str, int, int, str], Snapshot] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Forget what was remembered of files; no file of the store is open between calls."""
+        self._canonical.clear()
+
+    # --- reading ----------------------------------------------------------------------------------------------------------
+
+    def current(self) -> Generation | None:
+        """Return the generation that is published, or nothing."""
+        return current_generation(self.root)
+
+    def generations(self) -> tuple[Generation, ...]:
+        """List the published generations that are kept, oldest first."""
+        pointer = read_pointer(self._layout)
+        latest = pointer.latest if pointer else 0
+        numbers = [number for number in self._layout.numbers() if number <= latest]
+        return tuple(read_generation(self._layout.generation(number)) for number in numbers)
+
+    def reader(self, number: int | None = None) -> Reader:
+        """Open a generation for lookups, the current one when none is named."""
+        for _ in range(5):  # the current one may be replaced, and deleted, between two lines
+            generation = self._generation(number)
+            with suppress(StoreError):
+                return Reader(generation)
+        return Reader(self._generation(number))
+
+    def export(self, graph: str, folder: Path) -> Path | None:
+        """Write the current content of a graph as N-Triples into a folder; nothing when there is no such graph."""
+        generation = self.current()
+        info = next((info for info in generation.graphs if info.graph == graph), None) if generation else None
+        if generation is None or info is None:
+            return None
+        target = folder / f"{info.sha256}.nt"
+        with self._explained():
+            self._require(generation, info)
+            with self._layout.snapshot(info.sha256).open("rb") as source, target.open("wb") as out:
+                zstandard.ZstdDecompressor().copy_stream(source, out)
+        return target
+
+    def _generation(self, number: int | None) -> Generation:
+        generation = self.current() if number is None else read_generation(self._layout.generation(number))
+        if generation is None:
+            raise StoreError(
+                Text("Rien n'est encore publié.", "Nothing is published yet."),
+                place=Place(file=str(self.root)),
+                hint=Text("Lancez `cityorchestra run --all`.", "Run `cityorchestra run --all`."),
+            )
+        return generation
+
+    # --- publishing -------------------------------------------------------------------------------------------------------
+
+    def snapshot(self, info: GraphInfo, content: Path, *, scope: str | None = None) -> GraphInfo:
+        """Canonicalise and keep the content of a graph without publishing it; return its count and its hash."""
+        with self._explained():
+            self._layout.prepare()
+            return self._described(info, content, scope or _scope(info))
+
+    def publish(
+        self, changes: Sequence[GraphChange], *, run: str | None = None, meta: Mapping[str, str] | None = None
+    ) -> Generation:
+        """
+        Publish all changes as one new generation, or nothing at all; return the current one when nothing changes.
+
+        Readers see the old state or the new one. Raises BusyError while somebody else publishes, StoreError when a file does
+        not parse, the disk is full, or the result is not what it should be.
+        """
+        _require_once_each(changes)
+        with self._explained():
+            self._layout.prepare()
+            with publisher_lock(self._layout):
+                sweep(self._layout)
+                generation = self._publish(changes, run, meta)
+                retain(self._layout, self.keep, self._keep_snapshots)
+                return generation
+
+    def rollback(self, to: int | None = None) -> Generation:
+        """Point at an older generation, the parent of the current one when none is named."""
+        with self._explained():
+            self._layout.prepare()
+            with publisher_lock(self._layout):
+                current = self._generation(None)
+                number = current.parent if to is None else to
+                kept = {generation.number: generation for generation in self.generations()}
+                if number is None or number not in kept:
+                    raise StoreError(
+                        Text(
+                            f"La génération {number if number is not None else 'précédente'} n'est pas gardée.",
+                            f"The {'previous generation' if number is None else f'generation {number}'} is not kept.",
+                        ),
+                        hint=Text(
+                            f"Générations gardées : {', '.join(map(str, kept))}.",
+                            f"Kept generations: {', '.join(map(str, kept))}.",
+                        ),
+                    )
+                pointer = read_pointer(self._layout)
+                self._switch(Pointer(number, pointer.latest if pointer else number))
+                return kept[number]
+
+    def _publish(self, changes: Sequence[GraphChange], run: str | None, meta: Mapping[str, str] | None) -> Generation:
+        parent = self.current()
+        before = {info.graph: info for info in parent.graphs} if parent else {}
+        after = dict(before)
+        for change in changes:
+            if change.content is None:
+                after.pop(change.info.graph, None)
+            else:
+                after[change.info.graph] = self._described(change.info, change.content, _scope(change.info))
+        graphs = tuple(after[name] for name in sorted(after))
+        kept_meta = dict(parent.meta) if parent else {}
+        new_meta = kept_meta if meta is None else dict(meta)
+        if parent is not None and graphs == parent.graphs and new_meta == kept_meta:
+            return parent
+        pointer = read_pointer(self._layout)
+        number = pointer.latest + 1 if pointer else 1
+        with tempfile.TemporaryDirectory(dir=self._layout.staging, prefix="publish-") as folder:
+            work = Path(folder)
+            generation = work / "generation"
+            generation.mkdir()
+            built = self._build(work, generation / "db", parent, before, after)
+            manifest = Manifest(
+                number=number,
+                created=datetime.now(UTC),
+                graphs=graphs,
+                parent=parent.number if parent else None,
+                run=run,
+                meta=new_meta,
+                method=built.method,
+                removed=built.removed,
+                inserted=built.inserted,
+                churn=built.churn,
+            )
+            (generation / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
+            (generation / "hold").touch()
+            sync_tree(generation)
+            generation.rename(self._layout.generation(number))
+            sync_folder(self._layout.generations)
+        self._switch(Pointer(number, number))
+        return read_generation(self._layout.generation(number))
+
+    def _build(
+        self,
+        work: Path,
+        target: Path,
+        parent: Generation | None,
+        before: Mapping[str, GraphInfo],
+        after: Mapping[str, GraphInfo],
+    ) -> _Built:
+        """Make the RDF store of the new generation, the cheaper way."""
+        total = sum(info.triples for info in after.values())
+        if parent is not None:
+            changed = [
+                name for name in sorted(before.keys() | after.keys()) if _content(before.get(name)) != _content(after.get(name))
+            ]
+            differences = [
+                (name, self._compare(parent, before.get(name), after.get(name), work, str(index)))
+                for index, name in enumerate(changed)
+            ]
+            removed = sum(difference.removed for _, difference in differences)
+            inserted = sum(difference.inserted for _, difference in differences)
+            churn = read_manifest(parent.path).churn + removed + inserted
+            if removed * _REMOVAL_COST + inserted <= total and churn <= max(total, 10_000):
+                writing.change(parent.path / "db", target, differences)
+                writing.check_counts(target, [after[name] for name in changed if name in after])
+                return _Built("difference" if changed else "unchanged", removed, inserted, churn)
+            for info in after.values():
+                self._require(parent, info)
+        writing.rebuild(self._layout, target, after.values())
+        writing.check_counts(target, after.values())
+        return _Built("rebuild", sum(info.triples for info in before.values()), total, 0)
+
+    def _compare(self, parent: Generation, old: GraphInfo | None, new: GraphInfo | None, work: Path, name: str) -> Difference:
+        if old is not None:
+            self._require(parent, old)
+        files = [None if info is None else self._layout.snapshot(info.sha256) for info in (old, new)]
+        return compare(files[0], files[1], work, name)
+
+    def _require(self, generation: Generation, info: GraphInfo) -> None:
+        """Have the snapshot of a published graph, from its generation when the file is lost."""
+        if self._layout.snapshot(info.sha256).exists():
+            return
+        with tempfile.TemporaryDirectory(dir=self._layout.scratch) as folder:
+            dump = Path(folder) / "graph.nt"
+            store = ox.Store.read_only(str(generation.path / "db"))
+            store.dump(str(dump), ox.RdfFormat.N_TRIPLES, from_graph=ox.NamedNode(info.graph))
+            made = keep_snapshot(self._layout, dump, self._namer(_scope(info)))
+        if made.sha256 != info.sha256:
+            raise StoreError(
+                Text(
+                    f"Le graphe <{info.graph}> de la génération {generation.number} n'est plus ce qui a été publié.",
+                    f"The graph <{info.graph}> of generation {generation.number} is not what was published any more.",
+                ),
+                hint=Text("Voyez `cityorchestra doctor`.", "See `cityorchestra doctor`."),
+            )
+
+    def _described(self, info: GraphInfo, content: Path, scope: str) -> GraphInfo:
+        status = content.stat()
+        key = (str(content), status.st_mtime_ns, status.st_size, scope)
+        known = self._canonical.get(key)
+        if known is None or not self._layout.snapshot(known.sha256).exists():
+            known = self._canonical[key] = keep_snapshot(self._layout, content, self._namer(scope))
+        return replace(info, triples=known.triples, sha256=known.sha256)
+
+    def _namer(self, scope: str) -> Callable[[str], str]:
+        return lambda label: self.iris.genid(scope, label)
+
+    def _switch(self, pointer: Pointer) -> None:
+        write_durably(self._layout.pointer, msgspec.json.encode(pointer))
+
+    def verify(self, number: int | None = None, *, deep: bool = False) -> tuple[Text, ...]:
+        """
+        Compare a generation with its manifest, the current one when none is named; return what is wrong.
+
+        Counts every graph; `deep` also reads every triple and compares hashes. Nothing published is nothing wrong.
+        """
+        if number is None and self.current() is None:
+            return ()
+        generation = self._generation(number)
+        with self._explained(), Hold(generation.path):
+            return tuple(problems(self._layout, generation, deep=deep))
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what the system or the engine says into an error of ours."""
+        try:
+            yield
+        except CityOrchestraError:
+            raise
+        except (OSError, RuntimeError, zstandard.ZstdError) as error:
+            number = error.errno if isinstance(error, OSError) else None
+            full = number in _FULL or "No space left" in str(error) or "File too large" in str(error)
+            raise StoreError(
+                Text("Le disque est plein : rien n'est publié.", "The disk is full: nothing is published.")
+                if full
+                else Text(
+                    f"Le dépôt ne s'ouvre ou ne s'écrit pas : {error}", f"The store cannot be opened or written: {error}"
+                ),
+                place=Place(file=str(self.root)),
+                hint=Text("Faites de la place, puis recommencez.", "Make room, then try again.") if full else None,
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    method: str
+    removed: int
+    inserted: int
+    churn: int
+
+
+def _content(info: GraphInfo | None) -> str | None:
+    return info.sha256 if info and info.triples else None
+
+
+def _scope(info: GraphInfo) -> str:
+    """Name what blank nodes of a graph are local to: the dataset for its triples, else the graph."""
+    if info.dataset and info.role in ("data", "ref", "live"):
+        return info.dataset
+    return info.graph.rpartition("/graph/")[2]
+
+
+def _require_once_each(changes: Sequence[GraphChange]) -> None:
+    names = [change.info.graph for change in changes]
+    for name in names:
+        if names.count(name) > 1:
+            raise StoreError(
+                Text(f"Le graphe <{name}> est changé deux fois.", f"The graph <{name}> is changed twice."),
+            )
+
+
+def open_store(root: Path, limits: Limits | None = None, keep: int = 5, *, base_iri: str = DEFAULT_BASE) -> EmbeddedStore:
+    """Open the store of a territory, which may not exist yet: `open_store(territory.state / "store", territory.limits)`."""
+    return EmbeddedStore(root, limits, keep, base_iri=base_iri)

@@ -1,0 +1,151 @@
+"""What the SPARQL of a shape reads: its triple patterns, walked from $this."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from cityorchestra_ld.validation.paths import Path
+from cityorchestra_ld.validation.reads import OpaqueError, Read, steps
+
+_GROUPS: Final = frozenset(
+    {
+        ("LeftJoin", "p2"), ("Union", "p1"), ("Union", "p2"), ("OptionalGraphPattern", "graph"), ("Builtin_EXISTS", "graph"),
+        ("Builtin_NOTEXISTS", "graph"),
+    }
+)  # fmt: skip
+
+
+def query_reads(query: tuple[str, dict[str, str]], walk: tuple[Path, ...], own: Path | None) -> Iterator[Read]:
+    """
+    Tell what a SELECT reads around $this; raise OpaqueError when some pattern is not connected to it.
+
+    A triple matters when its pattern matches together with the patterns of its own group and of the groups around it. So each
+    pattern is read from a node that those patterns reach, forwards when they reach its subject.
+    """
+    patterns = list(_patterns(*query, own))
+    for index, pattern in enumerate(patterns):
+        guards = [p for place, p in enumerate(patterns) if place != index and p.group == pattern.group[: len(p.group)]]
+        reached = _reach(guards, walk)
+        inverse = pattern.subject not in reached
+        if inverse and pattern.value not in reached:
+            raise OpaqueError
+        chain = reached[pattern.value if inverse else pattern.subject]
+        yield from steps(pattern.path, chain, inverse=inverse) if pattern.path else [Read(chain, None, inverse)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A triple pattern, in the group (OPTIONAL, EXISTS, branch of UNION) that it is written in."""
+
+    group: tuple[int, ...]
+    subject: Any
+    path: Path | None  # nothing for a variable
+    value: Any
+
+
+def _reach(patterns: list[_Pattern], walk: tuple[Path, ...]) -> dict[Any, tuple[Path, ...]]:
+    """
+    Return a chain from $this to each variable that patterns lead to: forwards as far as possible, then one step backwards.
+
+    A step backwards may start from a hub (a period, an indicator), so it is taken from the node that is farthest from $this.
+    """
+    from rdflib import BNode, Variable
+
+    found: dict[Any, tuple[Path, ...]] = {Variable("this"): walk}
+    usable = [pattern for pattern in patterns if pattern.path is not None]
+    while True:
+        edges = [(p, p.subject, p.value) for p in usable if p.subject in found and _is_new(p.value, found, (Variable, BNode))]
+        if edges:
+            pattern, here, there = edges[0]
+            found[there] = (*found[here], _of(pattern))
+            continue
+        edges = [(p, p.value, p.subject) for p in usable if p.value in found and _is_new(p.subject, found, (Variable, BNode))]
+        if not edges:
+            return found
+        pattern, here, there = max(edges, key=lambda edge: len(found[edge[1]]))
+        found[there] = (*found[here], Path("inverse", parts=(_of(pattern),)))
+
+
+def _is_new(node: Any, found: dict[Any, tuple[Path, ...]], kinds: tuple[type, ...]) -> bool:
+    return isinstance(node, kinds) and node not in found
+
+
+def _of(pattern: _Pattern) -> Path:
+    if pattern.path is None:
+        raise OpaqueError
+    return pattern.path
+
+
+def _patterns(text: str, prefixes: dict[str, str], own: Path | None) -> Iterator[_Pattern]:
+    from pyparsing import ParseException
+    from rdflib.plugins.sparql.algebra import translateQuery
+    from rdflib.plugins.sparql.parser import parseQuery
+
+    path = own.sparql() if own else ""
+    try:
+        algebra = translateQuery(parseQuery(text.replace("$PATH", path).replace("?PATH", path)), initNs=prefixes).algebra
+    except (ParseException, ValueError, KeyError) as error:
+        raise OpaqueError from error
+    numbers = count()
+    for group, (subject, predicate, value) in _walk(algebra, (), numbers):
+        yield _Pattern(group, subject, _path(predicate), value)
+
+
+def _walk(node: Any, group: tuple[int, ...], numbers: Iterator[int]) -> Iterator[tuple[tuple[int, ...], Any]]:
+    """Yield every triple pattern with its group; rdflib leaves the inside of EXISTS as the parser made it."""
+    from pyparsing import ParseResults
+    from rdflib.plugins.sparql.parserutils import CompValue
+
+    if isinstance(node, list | tuple | ParseResults):
+        for item in node:
+            yield from _walk(item, group, numbers)
+    if not isinstance(node, CompValue):
+        return
+    if node.name in ("Graph", "GraphGraphPattern", "ServiceGraphPattern"):
+        raise OpaqueError
+    yield from ((group, triple) for triple in _triples(node))
+    for name, value in node.items():
+        if name in ("triples", "_vars"):
+            continue
+        in_union = node.name == "GroupOrUnionGraphPattern"
+        for branch in value if in_union else [value]:
+            inside = (*group, next(numbers)) if in_union or (node.name, name) in _GROUPS else group
+            yield from _walk(branch, inside, numbers)
+
+
+def _triples(node: Any) -> Iterator[Any]:
+    if node.name == "BGP":
+        yield from node.get("triples") or ()
+    elif node.name == "TriplesBlock":
+        for flat in node.get("triples") or ():
+            yield from (tuple(flat[i : i + 3]) for i in range(0, len(flat), 3))
+
+
+def _path(predicate: Any) -> Path | None:
+    """Translate a path of rdflib; nothing for a variable."""
+    from rdflib import URIRef, Variable, paths
+
+    marks: dict[str, Any] = {"*": "star", "+": "plus", "?": "optional"}
+    if isinstance(predicate, URIRef):
+        return Path("predicate", str(predicate))
+    if isinstance(predicate, Variable):
+        return None
+    if isinstance(predicate, paths.InvPath):
+        return Path("inverse", parts=_parts([predicate.arg]))
+    if isinstance(predicate, paths.SequencePath):
+        return Path("sequence", parts=_parts(predicate.args))
+    if isinstance(predicate, paths.AlternativePath):
+        return Path("alternative", parts=_parts(predicate.args))
+    if isinstance(predicate, paths.MulPath):
+        return Path(marks[str(predicate.mod)], parts=_parts([predicate.path]))
+    raise OpaqueError
+
+
+def _parts(predicates: Iterable[Any]) -> tuple[Path, ...]:
+    found = [_path(predicate) for predicate in predicates]
+    if any(part is None for part in found):
+        raise OpaqueError
+    return tuple(part for part in found if part is not None)
