@@ -97,7 +97,7 @@ class Preparer:
             failure = _system_error(error, path)
         run = self._record(identity, work, started, failure, changed=content is not None)
         if failure is not None:
-            (path / "report.txt").write_text(failure.render("fr") + "\n\n" + failure.render("en") + "\n", encoding="utf-8")
+            (path / "failure.txt").write_text(failure.render("fr") + "\n\n" + failure.render("en") + "\n", encoding="utf-8")
         folder.save(run)
         return Prepared(run=run, info=info, content=content)
 

@@ -194,6 +194,7 @@ def _source(raw: Mapping[str, Any], file: Path, root: Path) -> SourceSpec:
 def load_dataset(file: Path, root: Path, partners: Mapping[str, Partner]) -> Dataset:
     """Read one `dataset.toml`; raise UsageError naming the file and the nearest setting."""
     raw = _read(file)
+    _unknown(raw, {f.name for f in fields(Dataset)} - {"key", "folder", "sources"} | {"source"}, file)
     key = f"{file.parent.parent.name}/{file.parent.name}"
     if not _KEY.fullmatch(key):
         raise UsageError(
@@ -239,6 +240,7 @@ def load_territory(root: Path, *, state: Path | None = None) -> Territory:
         )
     store = dict(raw.get("store", {}))
     _unknown(store, {"state", "workers", "keep_generations"}, file)
+    _unknown(raw.get("limits", {}), {f.name for f in fields(Limits)}, file)
     partners: dict[str, Partner] = {}
     for identity, partner in raw.get("partners", {}).items():
         iri = partner.get("iri") or Iris(base).id("org", partner.get("identifier", identity))

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Kill a publishing process again and again, with no warning, and look each time whether the store is old or new, never between.
+"""
+Kill a publishing process again and again, with no warning; look each time whether the store is old or new, never between.
 
     tools/kill_test.py                              50 kills of a process that publishes two graphs as one
-    tools/kill_test.py --kills 50 --prepare "cityorchestra run --all --state {state}" "cityorchestra run --all --state {state}"
+    tools/kill_test.py --kills 50 --prepare "PUBLISH THE OLD STATE {state}" "PUBLISH THE NEW STATE {state}"
 
-A command of your own is started in a copy of the state that `--prepare` made (an empty one without it); `{state}` is the folder that
-holds `store/`. Exit code 0 when every trial left a store that opens and is whole.
+A command of your own is started in a copy of the state that `--prepare` made (an empty one without it); `{state}` is the folder
+that holds `store/`. Exit code 0 when every trial left a store that opens and is whole.
 """
 
 from __future__ import annotations

@@ -203,6 +203,4 @@ def tried(run: Run, folder: Path, path: Path | None, *, json: bool) -> int:
         out.print(text.read_text(encoding="utf-8"), markup=False, soft_wrap=True, end="")
     if run.failure:
         _failure(run.failure)
-    elif not text.exists():
-        say(Text(f"{run.dataset} : conforme.", f"{run.dataset}: conforms."))
     return run.exit_code

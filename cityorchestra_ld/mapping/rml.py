@@ -47,7 +47,7 @@ def read_mapping(path: Path, *, base_iri: str) -> Plan:
         from cityorchestra_ld.mapping.yarrrml import translate
 
         quads, lines = translate(text, base_iri=base_iri, path=path)
-        document = Document(path, quads, lines)
+        document = Document(path, quads, lines, empty_is_null=True)
     else:
         document = read_turtle(text, path=path, base_iri=base_iri)
     return Reader(document, base_iri).plan()

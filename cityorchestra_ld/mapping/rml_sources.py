@@ -89,7 +89,7 @@ def _formulation(document: Document, node: Node, path: str) -> Formulation:
 
 def _spec(document: Document, access: Term, name: str, formulation: Formulation) -> SourceSpec:
     nulls = tuple(term.value for term in document.all(access, "null"))
-    if isinstance(access, ox.Literal) or document.has(access, CSVW + "url"):
+    if document.empty_is_null or isinstance(access, ox.Literal) or document.has(access, CSVW + "url"):
         nulls = nulls or ("",)  # before RML-IO, an empty cell gave no term
     compression = document.one(access, "compression")
     encoding = document.one(access, "encoding")

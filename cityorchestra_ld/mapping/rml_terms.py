@@ -53,6 +53,13 @@ class TermReader:
     def constant(self, value: Term, node: Term, role: Role) -> TermMap:
         """Read a constant term; raise MappingError when such a term may not stand there."""
         kind = _kind(value)
+        if isinstance(value, ox.BlankNode) and self.document.predicates(value):
+            raise self.document.error(
+                f"Une constante est attendue ({role.value}), pas une expression.",
+                f"A constant is expected ({role.value}), not an expression.",
+                value,
+                hint=Text(f"Écrivez rml:{role.value}Map.", f"Write rml:{role.value}Map."),
+            )
         self._check_role(kind, role, node)
         return TermMap(expression=Fixed(value), type=kind, line=self.document.line(node))
 

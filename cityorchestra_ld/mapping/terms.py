@@ -142,7 +142,7 @@ LEXICAL: Final[dict[str, Lexical]] = {
         r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", "3.14", None, "co_decimal",
         r"regexp_full_match({x}, '0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9]')",
     ),
-    "double": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", "3.14E0", None, "co_double"),
+    "double": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", "3.14E0"),
     "float": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", "3.14E0"),
     "boolean": Lexical("true|false|1|0", "true", None, "co_boolean"),
     "date": Lexical(
@@ -157,10 +157,6 @@ LEXICAL: Final[dict[str, Lexical]] = {
     "gMonthDay": Lexical(f"--{_MONTH}-{_DAY}{_ZONE}", "--12-31"),
     "gMonth": Lexical(f"--{_MONTH}{_ZONE}", "--12"),
     "gDay": Lexical(f"---{_DAY}{_ZONE}", "---31"),
-    "duration": Lexical(
-        r"-?P([0-9]+Y)?([0-9]+M)?([0-9]+D)?(T([0-9]+H)?([0-9]+M)?([0-9]+(\.[0-9]+)?S)?)?", "P1Y",
-        "NOT (ends_with({x},'P') OR ends_with({x},'T'))",
-    ),
     "hexBinary": Lexical("([0-9A-Fa-f]{2})*", "0FB7"),
     "nonNegativeInteger": _integer(_INTEGER, "42", 0),
     "positiveInteger": _integer(_INTEGER, "42", 1),

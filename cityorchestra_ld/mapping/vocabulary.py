@@ -47,8 +47,11 @@ def _modern(term: Term) -> Term:
 class Document:
     """The statements of a mapping, indexed by subject and predicate; the order of writing is kept."""
 
-    def __init__(self, path: Path, quads: Iterable[ox.Quad], lines: Mapping[str, int]) -> None:
+    def __init__(
+        self, path: Path, quads: Iterable[ox.Quad], lines: Mapping[str, int], *, empty_is_null: bool = False
+    ) -> None:  # fmt: skip
         self.path = path
+        self.empty_is_null = empty_is_null  # what an empty cell means when the mapping does not say
         self.lines = dict(lines)
         self.order: list[Node] = []
         self.legacy = False

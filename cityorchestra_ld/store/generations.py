@@ -111,12 +111,13 @@ def sync_folder(path: Path) -> None:
 
 
 def sync_tree(path: Path) -> None:
-    """Make every file under a folder durable."""
+    """Make every file under a folder durable; a file with another link was made so when an older generation was published."""
     for folder, _, files in os.walk(path):
         for name in files:
             descriptor = os.open(Path(folder) / name, os.O_RDONLY)
             try:
-                os.fsync(descriptor)
+                if os.fstat(descriptor).st_nlink == 1:
+                    os.fsync(descriptor)
             finally:
                 os.close(descriptor)
         sync_folder(Path(folder))

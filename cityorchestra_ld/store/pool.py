@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
@@ -50,7 +50,8 @@ class Pool:
         self._workers: set[QueryWorker] = set()
         self._queue: FairQueue[QueryWorker] = FairQueue(self._limits.max_waiting, self._offer)
         self._holds: dict[int, Hold] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._respawning: set[asyncio.Task[None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
         self._closed = True
         self._typical = 0.1  # seconds that an answer takes, smoothed
@@ -74,13 +75,14 @@ class Pool:
     async def close(self) -> None:
         """Kill all workers; whoever waits is sent away."""
         self._closed = True
-        for task in self._tasks:
+        for task in self._respawning:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._respawning, return_exceptions=True)
         self._queue.fail(_closing())
-        await asyncio.gather(*(worker.stop() for worker in self._workers))
-        self._workers.clear()
+        for worker in list(self._workers):
+            self._discard(worker)
         self._idle.clear()
+        await asyncio.gather(*self._stopping)
         for hold in self._holds.values():
             hold.close()
         self._holds.clear()
@@ -208,8 +210,10 @@ class Pool:
             self._idle.append(worker)
 
     def _discard(self, worker: QueryWorker) -> None:
-        worker.kill()
-        self._workers.discard(worker)
+        if worker in self._workers:
+            self._workers.discard(worker)
+            worker.kill()
+            _keep(self._stopping, worker.stop())
         number = worker.generation.number
         if number != self._generation.number and all(other.generation.number != number for other in self._workers):
             hold = self._holds.pop(number, None)
@@ -219,9 +223,7 @@ class Pool:
     def _replace(self, worker: QueryWorker) -> None:
         self._discard(worker)
         if not self._closed and worker.generation.number == self._generation.number:
-            task = asyncio.get_running_loop().create_task(self._respawn(worker.generation))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            _keep(self._respawning, self._respawn(worker.generation))
 
     async def _respawn(self, generation: Generation) -> None:
         pause = 0.1
@@ -238,6 +240,13 @@ class Pool:
             else:
                 self._discard(worker)
             return
+
+
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
+    """Start a task, and keep it until it is done."""
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _closing() -> BusyError:

@@ -41,6 +41,7 @@ from cityorchestra_ld.store.verify import problems
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _REMOVAL_COST: Final = 3.0  # against loading one triple; measured
+_CHURN: Final = 10_000  # triples changed by differences that a small store bears before it is rebuilt
 _KEEP_SNAPSHOTS: Final = timedelta(days=30)
 
 
@@ -229,7 +230,7 @@ class EmbeddedStore:
             removed = sum(difference.removed for _, difference in differences)
             inserted = sum(difference.inserted for _, difference in differences)
             churn = read_manifest(parent.path).churn + removed + inserted
-            if removed * _REMOVAL_COST + inserted <= total and churn <= max(total, 10_000):
+            if removed * _REMOVAL_COST + inserted <= total and churn <= max(total, _CHURN):
                 writing.change(parent.path / "db", target, differences)
                 writing.check_counts(target, [after[name] for name in changed if name in after])
                 return _Built("difference" if changed else "unchanged", removed, inserted, churn)

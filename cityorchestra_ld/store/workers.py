@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import subprocess
@@ -71,7 +70,7 @@ class QueryWorker(asyncio.Protocol):
             worker.confined = msgspec.json.decode(payload, type=Ready).confined
         except (WorkerGoneError, TimeoutError, OSError) as error:
             said = worker._last_words().decode("utf-8", "replace").strip()[-500:]
-            worker.kill()
+            await worker.stop()
             raise StoreError(
                 Text(
                     f"Un processus de requêtes ne démarre pas : {said or error}",
@@ -79,8 +78,8 @@ class QueryWorker(asyncio.Protocol):
                 )
             ) from None
         except BaseException:
-            worker.kill()
             ours.close()
+            await worker.stop()
             raise
         return worker
 
@@ -99,11 +98,9 @@ class QueryWorker(asyncio.Protocol):
             )
 
     def kill(self) -> None:
-        """End the process, whatever it is doing; may be called twice."""
+        """End the process, whatever it is doing; may be called twice, and somebody must call `stop` after it."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            with contextlib.suppress(RuntimeError):  # no loop any more: the next poll of subprocess reaps it
-                asyncio.get_running_loop().create_task(_reap(self._process))
         if self._transport is not None:
             self._transport.abort()
         if self._said >= 0:
@@ -111,11 +108,10 @@ class QueryWorker(asyncio.Protocol):
             self._said = -1
 
     async def stop(self) -> None:
-        """End the process and wait until it is gone."""
-        process = self._process
+        """End the process and wait until it is gone, without holding the loop."""
         self.kill()
-        if process is not None:
-            await _reap(process)
+        while self._process is not None and self._process.poll() is None:
+            await asyncio.sleep(0.005)
 
     @property
     def alive(self) -> bool:
@@ -198,9 +194,3 @@ class QueryWorker(asyncio.Protocol):
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         self._wake = None
-
-
-async def _reap(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a killed process without holding the loop."""
-    while process.poll() is None:
-        await asyncio.sleep(0.005)

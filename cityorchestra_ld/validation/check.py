@@ -16,8 +16,10 @@ from cityorchestra_ld.errors import Place, ShapesError, Text
 from cityorchestra_ld.model import Limits, ValidationReport
 from cityorchestra_ld.validation import data as data_graph
 from cityorchestra_ld.validation import targets
+from cityorchestra_ld.validation.cut import Bucket, cut
 from cityorchestra_ld.validation.engines import Budget, EngineName, EngineRefusedError, Row, Validator, choose, refusal
 from cityorchestra_ld.validation.messages import Messenger, read_labels
+from cityorchestra_ld.validation.navigation import navigate
 from cityorchestra_ld.validation.rewrite import MARK, engine_shapes
 from cityorchestra_ld.validation.shapes import Shape, ShapesGraph
 from cityorchestra_ld.validation.tally import Tally
@@ -170,51 +172,47 @@ class _Run:
 
     def _judge(self, validator: Validator, graph: data_graph.Staged, active: list[Shape], *, marked: bool) -> None:
         if marked:
+            rules = engine_shapes(self.shapes, active, _marks(active), ease=validator.fast)
             with _Marked(graph, self.folder) as file:
-                first = self._try(
-                    validator, file.with_nodes(self._pairs(active)), engine_shapes(self.shapes, active, _marks(active))
-                )
+                found = self._try(validator, file.with_nodes(self._pairs(active)), rules)
         else:
-            first = self._try(validator, graph, engine_shapes(self.shapes, active))
-        if first is not None:
-            self.tally.merge(first)
-            return
-        self._judge_in_parts(validator, graph, active)
+            found = self._try(validator, graph, engine_shapes(self.shapes, active, ease=validator.fast))
+        if found.complete:
+            self.tally.merge(found)
+        else:
+            self._judge_in_parts(validator, graph, active)
 
-    def _try(self, validator: Validator, graph: data_graph.Staged, rules: bytes, cap: int = _CAP) -> Tally | None:
-        """Return what an engine finds, or nothing when it finds as many results as it may."""
+    def _try(self, validator: Validator, graph: data_graph.Staged, rules: bytes, cap: int = _CAP) -> Tally:
+        """Return what an engine finds; not complete when it finds as many results as it may."""
         tally = Tally(self.limits.report_samples)
-        rows = 0
         for row in validator.run(graph.path, rules, self.budget, cap=cap, blank=graph.blank):
             tally.add(row, self.shapes)
-            rows += 1
-        return tally if rows < cap or not validator.name.startswith("shacl") else None
+        tally.complete = tally.total < cap or not validator.fast
+        return tally
 
     def _judge_in_parts(self, validator: Validator, graph: data_graph.Staged, active: list[Shape]) -> None:
         """Judge some focus nodes at a time, so that a million results never are in memory together."""
-        pairs = self._pairs(active)
-        rules = engine_shapes(self.shapes, active, _marks(active))
-        position, size = 0, _CAP // 4
-        with _Marked(graph, self.folder) as file:
-            while position < len(pairs):
-                part = pairs[position : position + size]
+        rules = engine_shapes(self.shapes, active, _marks(active), ease=validator.fast)
+        size = _CAP // 4
+        for bucket in cut(graph, self._pairs(active), [navigate(self.shapes, shape) for shape in active], self.folder):
+            size = self._judge_bucket(validator, bucket, active, rules, size)
+
+    def _judge_bucket(self, validator: Validator, bucket: Bucket, active: list[Shape], rules: bytes, size: int) -> int:
+        position = 0
+        with _Marked(bucket.graph, self.folder) as file:
+            while position < len(bucket.pairs):
+                part = bucket.pairs[position : position + size]
                 alone = len(part) == 1
                 found = self._try(validator, file.with_nodes(part), rules, _LAST_CAP if alone else _CAP)
-                if found is None and not alone:
-                    size = max(1, size // 2)
+                if not found.complete and not alone:
+                    size = len(part) // 2
                     continue
-                if found is None:
+                if not found.complete:
                     self.truncated.append(active[part[0][0]].id)
-                    found = self._lower_bound(validator, file.with_nodes(part), rules)
                 self.tally.merge(found)
                 position += len(part)
                 size = size * 2 if found.total < _CAP // 4 else size
-
-    def _lower_bound(self, validator: Validator, graph: data_graph.Staged, rules: bytes) -> Tally:
-        tally = Tally(self.limits.report_samples)
-        for row in validator.run(graph.path, rules, self.budget, cap=_LAST_CAP, blank=graph.blank):
-            tally.add(row, self.shapes)
-        return tally
+        return size
 
     def _pairs(self, active: Sequence[Shape]) -> list[tuple[int, bytes]]:
         return [(number, node) for number, shape in enumerate(active) for node in sorted(self.survey.focus[shape.id])]
@@ -262,5 +260,5 @@ def raw_results(data: Path, shapes: ShapesGraph, validator: Validator, limits: L
     with tempfile.TemporaryDirectory(prefix="validation-") as name:
         staged = data_graph.normalise(data, Path(name), "data")
         budget = Budget(seconds=limits.validation_seconds, memory_mb=limits.validation_memory_mb)
-        rules = engine_shapes(shapes, shapes.targeted)
+        rules = engine_shapes(shapes, shapes.targeted, ease=validator.fast)
         return list(validator.run(staged.path, rules, budget, blank=staged.blank))

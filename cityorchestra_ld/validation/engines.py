@@ -19,6 +19,8 @@ __all__ = ["Budget", "EngineName", "EngineRefusedError", "FastValidator", "Refer
 class Validator(Protocol):
     """A SHACL engine: bytes of shapes and a local N-Quads file in, raw results out; graph names are ignored."""
 
+    fast: bool  # it stops at the cap, and likes its shapes eased
+
     @property
     def name(self) -> str:
         """Return package and version, for reports."""
@@ -35,6 +37,7 @@ class _Packaged:
     def __init__(self, key: EngineKey, package: str) -> None:
         self._key: EngineKey = key
         self._package = package
+        self.fast = key == "fast"
 
     @property
     def name(self) -> str:

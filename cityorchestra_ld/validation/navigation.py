@@ -27,11 +27,6 @@ class Navigation:
     reads: frozenset[Read]
     opaque: bool = False
 
-    def local(self) -> frozenset[str | None]:
-        """Return the predicates that are only read on the focus node itself, forwards."""
-        here = {read.predicate for read in self.reads if not read.walk and not read.inverse}
-        return frozenset(here - {read.predicate for read in self.reads if read.walk or read.inverse})
-
 
 def navigate(shapes: ShapesGraph, shape: Shape) -> Navigation:
     """Tell what a targeted shape reads, through all the shapes that it refers to."""

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 from typing import Any, Final
 
 from cityorchestra_ld.validation.paths import Path
+from cityorchestra_ld.validation.queries import tokens
 from cityorchestra_ld.validation.reads import OpaqueError, Read, steps
 
 _GROUPS: Final = frozenset(
     {
-        ("LeftJoin", "p2"), ("Union", "p1"), ("Union", "p2"), ("OptionalGraphPattern", "graph"), ("Builtin_EXISTS", "graph"),
-        ("Builtin_NOTEXISTS", "graph"),
+        ("LeftJoin", "p2"), ("Union", "p1"), ("Union", "p2"), ("Builtin_EXISTS", "graph"), ("Builtin_NOTEXISTS", "graph"),
     }
 )  # fmt: skip
 
@@ -89,39 +89,38 @@ def _patterns(text: str, prefixes: dict[str, str], own: Path | None) -> Iterator
         algebra = translateQuery(parseQuery(text.replace("$PATH", path).replace("?PATH", path)), initNs=prefixes).algebra
     except (ParseException, ValueError, KeyError) as error:
         raise OpaqueError from error
-    numbers = count()
-    for group, (subject, predicate, value) in _walk(algebra, (), numbers):
+    seen: set[str] = set()
+    for group, (subject, predicate, value) in _walk(algebra, (), count()):
+        seen |= {str(term) for term in (subject, predicate, value)}
         yield _Pattern(group, subject, _path(predicate), value)
+    if _variables(text) - seen - {"PATH", "this"}:
+        raise OpaqueError  # some pattern escaped us
+
+
+def _variables(text: str) -> set[str]:
+    """Return the variables of a query, but for those that it computes."""
+    words = list(tokens(text))
+    computed = {token.variable for before, token in pairwise(words) if before.word == "AS"}
+    return {token.variable for token in words if token.variable} - computed
 
 
 def _walk(node: Any, group: tuple[int, ...], numbers: Iterator[int]) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """Yield every triple pattern with its group; rdflib leaves the inside of EXISTS as the parser made it."""
-    from pyparsing import ParseResults
+    """Yield every triple pattern with its group."""
     from rdflib.plugins.sparql.parserutils import CompValue
 
-    if isinstance(node, list | tuple | ParseResults):
+    if isinstance(node, list | tuple):
         for item in node:
             yield from _walk(item, group, numbers)
     if not isinstance(node, CompValue):
         return
-    if node.name in ("Graph", "GraphGraphPattern", "ServiceGraphPattern"):
+    if node.name in ("Graph", "ServiceGraphPattern"):
         raise OpaqueError
-    yield from ((group, triple) for triple in _triples(node))
-    for name, value in node.items():
-        if name in ("triples", "_vars"):
-            continue
-        in_union = node.name == "GroupOrUnionGraphPattern"
-        for branch in value if in_union else [value]:
-            inside = (*group, next(numbers)) if in_union or (node.name, name) in _GROUPS else group
-            yield from _walk(branch, inside, numbers)
-
-
-def _triples(node: Any) -> Iterator[Any]:
     if node.name == "BGP":
-        yield from node.get("triples") or ()
-    elif node.name == "TriplesBlock":
-        for flat in node.get("triples") or ():
-            yield from (tuple(flat[i : i + 3]) for i in range(0, len(flat), 3))
+        yield from ((group, triple) for triple in node.get("triples") or ())
+    for name, value in node.items():
+        if name not in ("triples", "_vars"):
+            inside = (*group, next(numbers)) if (node.name, name) in _GROUPS else group
+            yield from _walk(vars(node).get(name, value), inside, numbers)  # rdflib keeps the algebra of EXISTS beside its text
 
 
 def _path(predicate: Any) -> Path | None:

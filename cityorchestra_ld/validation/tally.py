@@ -34,6 +34,7 @@ class Tally:
 
     def __init__(self, samples: int) -> None:
         self.total = 0
+        self.complete = True
         self._samples = samples
         self._groups: dict[Key, _Group] = {}
 

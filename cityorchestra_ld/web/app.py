@@ -80,7 +80,7 @@ class CityService(FastAPI):
             return
         scope["request_id"] = secrets.token_hex(8)
         send = _dressed(scope, send)
-        path: str = scope["path"]
+        path: str = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         if scope["method"] == "OPTIONS":
             await _send(_options(path), send)
         elif (path.endswith("/") and path != "/" and scope["method"] in ("GET", "HEAD")) or path.startswith("//"):

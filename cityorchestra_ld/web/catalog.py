@@ -34,7 +34,7 @@ def overview(ask: Ask, site: Site, snapshot: Snapshot) -> Overview:
     """Count what is really there."""
     listed = cards(site.territory, site.addresses, snapshot)
     loaded = [dataset for dataset in listed if dataset.loaded]
-    example = next((dataset.example for dataset in loaded if dataset.example), None)
+    example = next((dataset.example for dataset in loaded if dataset.example and snapshot.exists(dataset.example)), None)
     home = ask.origin + ask.root if ask.origin else site.territory.base_iri.rstrip("/")
     path = (site.addresses.path(example) if example and site.addresses.is_ours(example) else None) or "/catalog"
     return Overview(

@@ -82,11 +82,11 @@ def card(territory: Territory, addresses: Addresses, snapshot: Snapshot, dataset
     return DatasetCard(
         key=dataset.key,
         iri=iri,
-        href=addresses.page(iri) or "",
+        href=(addresses.page(iri) or "") if snapshot.exists(iri) else "",
         title=dataset.title,
         description=dataset.description,
         publisher=dataset.publisher.name,
-        publisher_href=addresses.page(dataset.publisher.iri) or "",
+        publisher_href=(addresses.page(dataset.publisher.iri) or "") if snapshot.exists(dataset.publisher.iri) else "",
         licence=licence(dataset.licence),
         attribution=dataset.attribution,
         access=access_words(dataset.access),

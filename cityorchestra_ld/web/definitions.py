@@ -11,10 +11,11 @@ import pyoxigraph as ox
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.formats import DOCUMENT_FORMATS, Format, split_suffix
 from cityorchestra_ld.model import GraphInfo
-from cityorchestra_ld.namespaces import OWL, RDF, REUSED
+from cityorchestra_ld.namespaces import OWL, RDF, REUSED, SKOS
 from cityorchestra_ld.web.dereference import not_found, resource_page, view_for
 from cityorchestra_ld.web.describe import closure
 from cityorchestra_ld.web.http import Answer, Ask
+from cityorchestra_ld.web.labels import LABEL_IRIS
 from cityorchestra_ld.web.representation import Document, represent
 from cityorchestra_ld.web.resource import ResourcePage, Row
 from cityorchestra_ld.web.site import Site
@@ -22,6 +23,7 @@ from cityorchestra_ld.web.snapshot import Snapshot
 
 _CLASSES: Final = frozenset((f"{OWL}Class", f"{REUSED['rdfs']}Class"))
 _PROPERTIES: Final = frozenset((f"{OWL}ObjectProperty", f"{OWL}DatatypeProperty", f"{OWL}AnnotationProperty", f"{RDF}Property"))
+_SAID: Final = LABEL_IRIS | {f"{REUSED['rdfs']}isDefinedBy", f"{SKOS}definition", f"{REUSED['dct']}description"}
 _VOID: Final = REUSED["void"]
 _GRAPH: Final = "http://www.w3.org/ns/sparql-service-description#NamedGraph"
 N = ox.NamedNode
@@ -68,6 +70,7 @@ def define(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
         view = view_for(ask, site, snapshot)
         terms = [view.page(snapshot.describe(node)) for node in _terms(snapshot, iri) if node != iri]
         whole = view.page(snapshot.describe(iri))
+        whole = replace(whole, rows=_further(whole.rows))
         groups = _groups(terms, len(iri) + 1)
         return site.pages.render("ontology.html", ask, snapshot.generation, resource=whole, groups=groups, path=path)
 
@@ -100,9 +103,13 @@ def _groups(terms: list[ResourcePage], cut: int) -> list[TermGroup]:
     for term in sorted(terms, key=lambda item: item.iri.lower()):
         kinds = {kind.raw for kind in term.kinds}
         place = 0 if kinds & _CLASSES else 1 if kinds & _PROPERTIES else 2
-        rows = tuple(row for row in term.rows if row.iri != f"{REUSED['rdfs']}isDefinedBy")
-        sorted_out[place].append(Term(term.iri[cut:], term.label, term.about, rows))
+        sorted_out[place].append(Term(term.iri[cut:], term.label, term.about, _further(term.rows)))
     return [TermGroup(title, tuple(group)) for title, group in zip(titles, sorted_out, strict=True) if group]
+
+
+def _further(rows: tuple[Row, ...]) -> tuple[Row, ...]:
+    """Leave out what the heading of a term says already."""
+    return tuple(row for row in rows if row.iri not in _SAID)
 
 
 def graph(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:

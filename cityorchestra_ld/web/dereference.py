@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -132,11 +133,8 @@ def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "") 
     path = "/describe" if query else site.addresses.page(iri) or "/"
     told = snapshot.describe(iri)
 
-    def triples() -> list[ox.Triple]:
-        if told.quads:
-            return told.triples
-        inverse = snapshot.with_links(told).inverse
-        return [ox.Triple(N(subject), N(group.predicate), N(iri)) for group in inverse for subject in group.subjects]
+    def triples() -> Sequence[ox.Triple]:
+        return told.triples if told.quads else snapshot.uses(iri)
 
     def page() -> bytes:
         whole = snapshot.with_links(told)
@@ -163,7 +161,14 @@ def _sources(site: Site, snapshot: Snapshot, described: Description) -> tuple[Da
 
 def view_for(ask: Ask, site: Site, snapshot: Snapshot) -> ResourceView:
     """Make the maker of page models for this request."""
-    return ResourceView(site.addresses, snapshot.labels, ask.language)
+    return ResourceView(site.addresses, snapshot.labels, ask.language, lambda iri: has_page(site, snapshot, iri))
+
+
+def has_page(site: Site, snapshot: Snapshot, iri: str) -> bool:
+    """Tell whether we have a page about an IRI: a thing that is described, an IRI of others that is used, a page of ours."""
+    if not site.addresses.is_ours(iri):
+        return snapshot.exists(iri) or snapshot.is_mentioned(iri)
+    return not iri.removeprefix(site.addresses.base).startswith(("id/", "def/")) or snapshot.exists(iri)
 
 
 def resource_page(ask: Ask, site: Site, snapshot: Snapshot, told: Description, path: str, query: str) -> bytes:

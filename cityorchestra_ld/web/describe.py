@@ -14,6 +14,7 @@ Object = ox.NamedNode | ox.BlankNode | ox.Literal
 
 GENID: Final = ".well-known/genid/"
 _NESTED = 500  # skolemised nodes in one description
+_USES = 100  # triples that stand for an IRI which nothing describes
 _SCANNED = 5_000  # inverse links that we look at
 
 
@@ -84,8 +85,16 @@ def exists(match: Match, iri: str) -> bool:
 
 
 def is_mentioned(match: Match, iri: str) -> bool:
-    """Tell whether an IRI is the object of any triple."""
-    return next(match(None, None, ox.NamedNode(iri)), None) is not None
+    """Tell whether any triple has an IRI as its object or its predicate."""
+    node = ox.NamedNode(iri)
+    return next(match(None, None, node), None) is not None or next(match(None, node, None), None) is not None
+
+
+def uses(match: Match, iri: str) -> tuple[ox.Triple, ...]:
+    """Collect a few triples that mention an IRI which nothing describes."""
+    node = ox.NamedNode(iri)
+    found = (quad.triple for pattern in ((None, None, node), (None, node, None)) for quad in match(*pattern))
+    return tuple(dict.fromkeys(islice(found, _USES)))
 
 
 def inverse(match: Match, iri: str, shown: int = 10) -> tuple[tuple[Inverse, ...], bool]:

@@ -42,7 +42,7 @@ def best(literals: Iterable[ox.Literal], lang: Language) -> ox.Literal | None:
 
     def rank(literal: ox.Literal) -> tuple[int, str, str]:
         primary = (literal.language or "").partition("-")[0]
-        order = {lang: 0, "fr": 1, "en": 2, "": 3}
+        order = {"fr": 1, "en": 2, "": 3} | {lang: 0}
         return order.get(primary, 4), primary, literal.value
 
     return min((literal for literal in literals if literal.value.strip()), key=rank, default=None)
@@ -66,6 +66,7 @@ class Labels:
                 f"{REUSED['sosa']}resultTime",
             )
         )
+        self._places = self._parts[4:6]
         self._known: dict[tuple[str, Language], ox.Literal | None] = {}
         self._made: dict[tuple[str, Language], str | None] = {}
 
@@ -113,8 +114,14 @@ class Labels:
             term = quad.object
             if isinstance(term, ox.NamedNode):
                 stored, known = self.stored(term.value, lang), known_label(term.value)
-                words.append(stored.value if stored else known.get(lang) if known else local_name(term.value))
+                word = stored.value if stored else known.get(lang) if known else local_name(term.value)
+                words.append(word if prop in self._places else _lower(word))
             elif isinstance(term, ox.Literal):
                 words.append(date_text(term.value, term.datatype.value, lang) or term.value)
         text = ", ".join(words)
         return text[:1].upper() + text[1:] if len(words) > 1 else None
+
+
+def _lower(word: str) -> str:
+    """Begin with a small letter, unless the word is an abbreviation."""
+    return word[:1].lower() + word[1:] if word[1:2].islower() else word

@@ -30,11 +30,6 @@ class SparqlRequest:
     format: str | None = None
     timeout: float | None = None
 
-    @property
-    def has_dataset(self) -> bool:
-        """Tell whether the request itself names graphs; then a FROM in the query counts for nothing."""
-        return bool(self.default_graphs or self.named_graphs)
-
 
 def _media_type(content_type: str) -> tuple[str, str]:
     """Take a Content-Type apart: the type, and its charset."""

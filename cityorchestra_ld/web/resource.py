@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 import pyoxigraph as ox
@@ -103,8 +104,9 @@ class ResourcePage:
 class ResourceView:
     """Make page models with the labels of one generation, in one language."""
 
-    def __init__(self, addresses: Addresses, labels: Labels, lang: Language) -> None:
+    def __init__(self, addresses: Addresses, labels: Labels, lang: Language, known: Callable[[str], bool]) -> None:
         self._addresses = addresses
+        self._is_known = cache(known)
         self._labels = labels
         self._lang = lang
 
@@ -126,11 +128,17 @@ class ResourceView:
             partial=description.partial,
         )
 
+    def _href(self, iri: str) -> str | None:
+        """Return where a link to an IRI goes: to our page, else to the address itself when it may be followed."""
+        if self._is_known(iri):
+            return self._addresses.page(iri)
+        return iri if is_web(iri) and not self._addresses.is_ours(iri) else None
+
     def link(self, iri: str) -> Shown:
         """Show an IRI by its name; it is a link only when it may be followed."""
-        href = self._addresses.page(iri)
-        outside = iri if is_web(iri) and not self._addresses.is_ours(iri) else None
-        text = clean(shorten(self._labels.of(iri, self._lang), 200)[0])
+        href = self._href(iri)
+        outside = iri if is_web(iri) and not self._addresses.is_ours(iri) and href != iri else None
+        text = unit_symbol(iri) or clean(shorten(self._labels.of(iri, self._lang), 200)[0])
         if href is None:
             return Shown(kind="iri", text=clean(shorten(iri, 300)[0]), raw=clean(iri))
         return Shown(kind="link", text=text or clean(iri), raw=clean(iri), href=href, outside=outside)
@@ -169,7 +177,7 @@ class ResourceView:
                 self._cell(term, facts, depth, unit if predicate in _VALUES else "") for term in self._sorted(terms)[:_SHOWN]
             ]
             label = clean(self._labels.of(predicate, self._lang))
-            rows.append(Row(predicate, label, self._addresses.page(predicate), tuple(cells), max(0, len(terms) - _SHOWN)))
+            rows.append(Row(predicate, label, self._href(predicate), tuple(cells), max(0, len(terms) - _SHOWN)))
         return tuple(sorted(rows, key=_place))
 
     def _sorted(self, terms: Sequence[Term]) -> list[Term]:
@@ -191,7 +199,7 @@ class ResourceView:
         for group in description.inverse:
             items = tuple(self.link(subject) for subject in group.subjects)
             label = clean(self._labels.of(group.predicate, self._lang))
-            yield Links(label, self._addresses.page(group.predicate), items, group.count - len(items))
+            yield Links(label, self._href(group.predicate), items, group.count - len(items))
 
 
 def _facts(quads: Iterable[ox.Quad]) -> Facts:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 from urllib.parse import urlencode
 
 import pyoxigraph as ox
 
 from cityorchestra_ld.formats import GRAPH_FORMATS, RESULT_FORMATS
-from cityorchestra_ld.namespaces import RDF
 from cityorchestra_ld.web.addresses import Addresses, is_web
 from cityorchestra_ld.web.http import Language
 from cityorchestra_ld.web.terms import Shown, clean, shorten, show_literal
@@ -49,8 +49,9 @@ async def read_beginning(stream: AsyncIterator[bytes], *, lines: int, size: int)
 class ResultView:
     """Make the model of a result page."""
 
-    def __init__(self, addresses: Addresses, prefixes: dict[str, str], lang: Language) -> None:
+    def __init__(self, addresses: Addresses, prefixes: Mapping[str, str], lang: Language, known: Callable[[str], bool]) -> None:
         self._addresses = addresses
+        self._is_known = cache(known)
         self._spaces = sorted(prefixes.items(), key=lambda item: -len(item[1]))
         self._lang = lang
 
@@ -85,12 +86,12 @@ class ResultView:
 
     def link(self, iri: str) -> Shown:
         """Show an IRI by its prefixed name; it is a link only when it may be followed."""
-        href = self._addresses.page(iri)
+        href = self._addresses.page(iri) if self._is_known(iri) else None
         name = next((f"{prefix}:{iri[len(space) :]}" for prefix, space in self._spaces if iri.startswith(space)), iri)
         text = clean(shorten(name, 200)[0])
         if href is None:
             return Shown(kind="iri", text=text, raw=clean(iri))
-        outside = iri if is_web(iri) and not self._addresses.is_ours(iri) and not iri.startswith(RDF) else None
+        outside = iri if name == iri and is_web(iri) and not self._addresses.is_ours(iri) else None
         return Shown(kind="link", text=text, raw=clean(iri), href=href, outside=outside)
 
 

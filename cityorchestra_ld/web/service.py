@@ -46,18 +46,21 @@ class Service:
     def snapshot(self) -> Snapshot:
         """Return what pages read from; raise NotReadyError before a generation is open."""
         if self._snapshot is None:
-            raise NotReadyError(
-                self._broken or Text("Aucune donnée n'est encore publiée.", "No data are published yet."),
-                hint=Text("Revenez dans un instant.", "Come back in a moment."),
-            )
+            raise self._not_ready()
         return self._snapshot
 
     @property
     def pool(self) -> Pool:
         """Return the query workers; raise NotReadyError before they run."""
-        if self._pool is None:
-            raise NotReadyError(Text("Le service démarre.", "The service is starting."))
+        if self._snapshot is None or self._pool is None:
+            raise self._not_ready()
         return self._pool
+
+    def _not_ready(self) -> NotReadyError:
+        return NotReadyError(
+            self._broken or Text("Aucune donnée n'est encore publiée.", "No data are published yet."),
+            hint=Text("Revenez dans un instant.", "Come back in a moment."),
+        )
 
     async def start(self) -> None:
         """Open the current generation, and watch for the next."""

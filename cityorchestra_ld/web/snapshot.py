@@ -11,7 +11,7 @@ from cityorchestra_ld.model import Generation, GraphInfo, View
 from cityorchestra_ld.store import Reader
 from cityorchestra_ld.territory import Territory
 from cityorchestra_ld.web.cache import AnswerCache
-from cityorchestra_ld.web.describe import Description, Node, Object, describe, exists, is_mentioned, with_links
+from cityorchestra_ld.web.describe import Description, Node, Object, describe, exists, is_mentioned, uses, with_links
 from cityorchestra_ld.web.labels import Labels
 from cityorchestra_ld.web.vocabulary import licence
 
@@ -61,8 +61,12 @@ class Snapshot:
         return exists(self.all, iri)
 
     def is_mentioned(self, iri: str) -> bool:
-        """Tell whether an IRI is the object of a visible triple."""
+        """Tell whether a visible triple uses an IRI as object or predicate."""
         return is_mentioned(self.all, iri)
+
+    def uses(self, iri: str) -> tuple[ox.Triple, ...]:
+        """Collect a few visible triples that mention an IRI."""
+        return uses(self.all, iri)
 
     def describe(self, iri: str) -> Description:
         """

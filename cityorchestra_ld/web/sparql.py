@@ -17,6 +17,7 @@ from cityorchestra_ld.model import Generation, View
 from cityorchestra_ld.store import Answer as Stream
 from cityorchestra_ld.store import Inspected, inspect
 from cityorchestra_ld.web.addresses import to_uri
+from cityorchestra_ld.web.dereference import has_page
 from cityorchestra_ld.web.http import CACHED, VARY, Answer, Ask, ask_from, etag, http_date, is_fresh, not_modified
 from cityorchestra_ld.web.problems import NotAcceptableError, TooLargeError, Variant, wants_page
 from cityorchestra_ld.web.protocol import SparqlRequest, read_request
@@ -121,7 +122,8 @@ class Endpoint:
             await stream.aclose()  # a publication came between; its graphs may be open to others than before
 
     async def _result_page(self, ask: Ask, inspected: Inspected, stream: Stream, offer: Offer, tag: str | None) -> Answer:
-        shown = ResultView(self._site.addresses, self._site.prefixes, ask.language)
+        site, snapshot = self._site, self._service.snapshot
+        shown = ResultView(site.addresses, site.prefixes, ask.language, lambda iri: has_page(site, snapshot, iri))
         try:
             results: Results
             if inspected.kind == "graph":
@@ -176,8 +178,8 @@ def _variant(ask: Ask, wanted: SparqlRequest, form: Format) -> str | None:
 
 
 def _view(generation: Generation, wanted: SparqlRequest, inspected: Inspected) -> View:
-    """Intersect what anybody may see with what the request asks, else with the query's own FROM (Protocol, section 2.1.4)."""
-    if wanted.has_dataset:
+    """Decide the view: the graphs of the request win over the query's own FROM (SPARQL 1.1 Protocol, section 2.1.4)."""
+    if wanted.default_graphs or wanted.named_graphs:
         return view(generation.graphs, asked_default=wanted.default_graphs, asked_named=wanted.named_graphs)
     return view(generation.graphs, asked_default=inspected.from_default, asked_named=inspected.from_named)
 

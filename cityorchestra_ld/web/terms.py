@@ -19,7 +19,7 @@ _NUMERIC: Final = frozenset(
     XSD + name for name in ("integer", "decimal", "double", "float", "int", "long", "short", "nonNegativeInteger")
 )
 _GEOMETRIES: Final = frozenset((f"{GEO}wktLiteral", f"{GEO}geoJSONLiteral"))
-_PLAIN: Final = frozenset((f"{XSD}string", "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"))
+_PLAIN: Final = frozenset((f"{XSD}string", f"{XSD}gYear", "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"))
 _MONTHS: Final = {
     "fr": ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre",
            "décembre"),
@@ -72,7 +72,8 @@ def number_text(lexical: str, lang: Language) -> str | None:
         return None
     if not value.is_finite() or abs(value.adjusted()) > 20:
         return None
-    text = f"{value:,f}" if abs(value) >= 10_000 else f"{value:f}"  # four digits may be a year: they stay together
+    year_like = abs(value) < 10_000 and value == value.to_integral_value()  # four digits stay together
+    text = f"{value:f}" if year_like else f"{value:,f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return text.replace(",", "\u202f").replace(".", ",") if lang == "fr" else text

@@ -13,7 +13,7 @@ import pyoxigraph as ox
 import pytest
 
 from cityorchestra_ld.errors import ShapesError
-from cityorchestra_ld.namespaces import RDF, SH
+from cityorchestra_ld.namespaces import SH
 from cityorchestra_ld.validation import load_shapes, worker
 from cityorchestra_ld.validation.check import raw_results
 from cityorchestra_ld.validation.engines import EngineRefusedError, FastValidator
@@ -67,7 +67,8 @@ class Case:
         test = next(s for s, _ in self.manifest.pairs(f"{MF}action"))
         action = self.manifest.one(test, f"{MF}action")
         self.data, self.shapes = (
-            Path(self.manifest.one(action, f"{SHT}{name}").value.removeprefix("file://")) for name in ("dataGraph", "shapesGraph")
+            Path(self.manifest.one(action, f"{SHT}{name}").value.removeprefix("file://"))
+            for name in ("dataGraph", "shapesGraph")
         )
         self.expected = self.manifest.one(test, f"{MF}result")
 
@@ -131,7 +132,8 @@ def judge(name: str, engine: str, folder: Path) -> str | None:
         return "accepted what must fail"
     original = {minted: label for minted, label in shapes.renamed.items()}
     found = Counter(
-        (row.focus, path_of(row, shapes), row.value, row.component, row.severity, original.get(row.shape, row.shape)) for row in rows
+        (row.focus, path_of(row, shapes), row.value, row.component, row.severity, original.get(row.shape, row.shape))
+        for row in rows
     )
     expected = Counter(result for result, _ in case.results())
     if found != expected and (case.data == CASES[name] or without_blank(found) != without_blank(expected)):

@@ -16,8 +16,12 @@ from cityorchestra_ld.model import Table
 
 BASE = "http://example.com/"
 PREFIXES = """
-@prefix rml: <http://w3id.org/rml/> . @prefix ex: <http://ex.org/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
-@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . @prefix fn: <https://ld.cityorchestra.example/def/fn#> . @base <http://m.org/> .
+@prefix rml: <http://w3id.org/rml/> .
+@prefix ex: <http://ex.org/> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix fn: <https://ld.cityorchestra.example/def/fn#> .
+@base <http://m.org/> .
 """
 
 
@@ -108,5 +112,27 @@ def json_rule() -> Callable[..., str]:
             f"<#Rule> a rml:TriplesMap ;\n rml:logicalSource [ {source} ; rml:referenceFormulation rml:JSONPath ; "
             f'rml:iterator "{iterator}" ] ;\n {poms} {more}\n rml:subjectMap [ {subject} ] .'
         )
+
+    return write
+
+
+CSV_SOURCE = (
+    'rml:logicalSource [ rml:source [ a rml:RelativePathSource ; rml:path "{}" ] ; rml:referenceFormulation rml:CSV ] ;'
+)
+JOIN = """
+<#Child> {child} rml:subjectMap [ rml:template "http://ex.org/c/{{id}}" ] ;
+ rml:predicateObjectMap [ rml:predicate ex:of ; rml:objectMap [ rml:parentTriplesMap <#Parent> ; {conditions} ] ] .
+<#Parent> {parent} rml:subjectMap [ rml:template "http://ex.org/p/{{name}}" ] ; {more}
+ rml:predicateObjectMap [ rml:predicate rdfs:label ; rml:objectMap [ rml:reference "name" ] ] .
+"""
+
+
+@pytest.fixture
+def join() -> Callable[..., str]:
+    """Write a mapping whose rule Child links ex:of to rule Parent under join conditions."""
+
+    def write(*conditions: str, more: str = "", child: str = "child.csv", parent: str = "parent.csv") -> str:
+        written = " ; ".join(f"rml:joinCondition [ {condition} ]" for condition in conditions)
+        return JOIN.format(child=CSV_SOURCE.format(child), parent=CSV_SOURCE.format(parent), conditions=written, more=more)
 
     return write

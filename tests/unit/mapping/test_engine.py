@@ -41,7 +41,7 @@ def test_an_unknown_column_is_named_with_the_nearest_and_the_line_of_the_rule(be
     assert hint is not None
     assert place.file is not None
     assert place.file.endswith("mapping.ttl")
-    assert (place.line, place.column, place.rule) == (4, "commun", "Rule")
+    assert (place.line, place.column, place.rule) == (8, "commun", "Rule")
     assert "'commune'" in hint.en
 
 
@@ -70,7 +70,7 @@ def test_records_that_the_reader_did_not_see_are_an_error(bench, csv_rule):
 
 def test_a_file_that_was_not_supplied_is_named_with_the_nearest(bench, csv_rule):
     tables = bench.tables({"dat.csv": "id,n\n1,a\n"})
-    with pytest.raises(MappingError, match="'data.csv' was not supplied") as caught:
+    with pytest.raises(MappingError, match=r"'data\.csv' was not supplied") as caught:
         materialize(bench.plan(csv_rule('rml:reference "n"')), tables, bench.folder / "out.nq")
     assert caught.value.hint is not None
     assert "dat.csv" in caught.value.hint.fr
@@ -78,7 +78,7 @@ def test_a_file_that_was_not_supplied_is_named_with_the_nearest(bench, csv_rule)
 
 def test_a_json_file_read_as_csv_is_refused(bench, csv_rule):
     tables = bench.tables({"data.json": "[]"})
-    with pytest.raises(MappingError, match="data.json is JSON, read as CSV"):
+    with pytest.raises(MappingError, match=r"data\.json is JSON, read as CSV"):
         materialize(bench.plan(csv_rule('rml:reference "n"')), {"data.csv": tables["data.json"]}, bench.folder / "out.nq")
 
 
@@ -125,7 +125,8 @@ def test_the_database_reads_nothing_but_the_sources(bench, csv_rule, tmp_path):
 
 
 HOSTILE = [
-    "'; DROP TABLE x; --", '"', "\\", "\\u0000", "]]>", "$(rm -rf /)", "__import__('os')", "{id}", "%00", "\x00", "\x01\x7f\x85",
+    "'; DROP TABLE x; --", '"', "\\", "\\u0000", "]]>", "$(rm -rf /)",
+    "__import__('os')", "{id}", "%00", "\x00", "\x01\x7f\x85",
     "\u202e\u2028", "<script>", '"^^<http://x>', '" <http://evil> <http://evil> .', "\ud7ff\U0010ffff\ufffe", "a" * 1_000_000,
     "co$failed", "_:b1", "NULL", "null", "=HYPERLINK(1)",
 ]  # fmt: skip

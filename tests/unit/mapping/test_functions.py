@@ -56,7 +56,8 @@ def call():
 @pytest.mark.parametrize(
     ("cell", "mark", "number"),
     [
-        ("1 234,50", ",", "1234.5"), ("1 234,5", ",", "1234.5"), ("-0,10", ",", "-0.1"), ("12", ",", "12"), ("3.140", ".", "3.14"),
+        ("1\u00a0234,50", ",", "1234.5"), ("1\u202f234,5", ",", "1234.5"), ("1 000", ".", "1000"),
+        ("-0,10", ",", "-0.1"), ("12", ",", "12"), ("3.140", ".", "3.14"),
         ("1e-7", ".", "0.0000001"), ("+007", ".", "7"),
     ],
 )  # fmt: skip
@@ -81,7 +82,7 @@ def test_text_that_is_no_number_is_refused(call, cell, mark):
 def test_integers_may_have_thousands_spaces_and_an_empty_fraction(call):
     assert call("integer", "1 000 000") == "1000000"
     assert call("integer", "42.0") == "42"
-    with pytest.raises(ValueError, match="4.5"):
+    with pytest.raises(ValueError, match=r"4\.5"):
         call("integer", "4.5")
 
 
@@ -288,7 +289,8 @@ def test_every_function_says_what_it_does():
 
 # --- in a mapping -------------------------------------------------------------------------------------------------------------
 
-CALL = 'rml:functionExecution [ rml:function fn:{0} ; rml:input [ rml:parameter fn:value ; rml:inputValueMap [ rml:reference "n" ] ] {1} ]'
+VALUE = '[ rml:parameter fn:value ; rml:inputValueMap [ rml:reference "n" ] ]'
+CALL = "rml:functionExecution [ rml:function fn:{0} ; rml:input " + VALUE + " {1} ]"
 
 
 def test_a_function_result_has_its_own_datatype(bench, csv_rule):
@@ -307,7 +309,7 @@ def test_a_function_error_names_the_cell(bench, csv_rule):
 
 
 def test_concat_takes_the_same_parameter_several_times(bench, csv_rule):
-    more = ', [ rml:parameter fn:value ; rml:inputValue "/" ], [ rml:parameter fn:value ; rml:inputValueMap [ rml:reference "id" ] ]'
+    more = ', [ rml:parameter fn:value ; rml:inputValue "/" ], ' + VALUE.replace('"n"', '"id"')
     assert bench.values(csv_rule(CALL.format("concat", more)), {"data.csv": "id,n\n1,a\n2,\n"}) == {'"a/1"'}
 
 

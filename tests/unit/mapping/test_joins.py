@@ -6,19 +6,6 @@ import pytest
 
 from cityorchestra_ld.errors import MappingError
 
-CSV = 'rml:logicalSource [ rml:source [ a rml:RelativePathSource ; rml:path "{}" ] ; rml:referenceFormulation rml:CSV ] ;'
-JOIN = """
-<#Child> {child} rml:subjectMap [ rml:template "http://ex.org/c/{{id}}" ] ;
- rml:predicateObjectMap [ rml:predicate ex:of ; rml:objectMap [ rml:parentTriplesMap <#Parent> ; {conditions} ] ] .
-<#Parent> {parent} rml:subjectMap [ rml:template "http://ex.org/p/{{name}}" ] ; {more}
- rml:predicateObjectMap [ rml:predicate rdfs:label ; rml:objectMap [ rml:reference "name" ] ] .
-"""
-
-
-def join(*conditions: str, more: str = "", child: str = "child.csv", parent: str = "parent.csv") -> str:
-    written = " ; ".join(f"rml:joinCondition [ {condition} ]" for condition in conditions)
-    return JOIN.format(child=CSV.format(child), parent=CSV.format(parent), conditions=written, more=more)
-
 
 def links(bench, mapping, files) -> set[tuple[str, str]]:
     bench.report(mapping, files)
@@ -29,31 +16,31 @@ def links(bench, mapping, files) -> set[tuple[str, str]]:
     }
 
 
-def test_every_matching_pair_is_linked_and_dangling_keys_are_not(bench):
+def test_every_matching_pair_is_linked_and_dangling_keys_are_not(bench, join):
     files = {"child.csv": "id,k\n1,a\n2,b\n3,zz\n4,\n", "parent.csv": "key,name\na,x\na,y\nb,z\n,w\n"}
     assert links(bench, join('rml:child "k" ; rml:parent "key"'), files) == {("/1", "/x"), ("/1", "/y"), ("/2", "/z")}
 
 
-def test_all_conditions_must_hold(bench):
+def test_all_conditions_must_hold(bench, join):
     files = {"child.csv": "id,k,l\n1,a,1\n2,a,2\n", "parent.csv": "key,l,name\na,1,x\na,3,y\n"}
     both = join('rml:child "k" ; rml:parent "key"', 'rml:child "l" ; rml:parent "l"')
     assert links(bench, both, files) == {("/1", "/x")}
 
 
-def test_keys_can_be_templates_and_constants(bench):
+def test_keys_can_be_templates_and_constants(bench, join):
     files = {"child.csv": "id,k\n1,a\n2,b\n", "parent.csv": "key,name\nx-a,x\nx-b,y\n"}
     template = join('rml:childMap [ rml:template "x-{k}" ] ; rml:parent "key"')
     assert links(bench, template, files) == {("/1", "/x"), ("/2", "/y")}
     assert links(bench, join('rml:childMap [ rml:constant "x-b" ] ; rml:parent "key"'), files) == {("/1", "/y"), ("/2", "/y")}
 
 
-def test_a_file_can_be_joined_with_itself(bench):
+def test_a_file_can_be_joined_with_itself(bench, join):
     files = {"same.csv": "id,k,name\n1,2,x\n2,3,y\n3,,z\n"}
     itself = join('rml:child "k" ; rml:parent "id"', child="same.csv", parent="same.csv")
     assert links(bench, itself, files) == {("/1", "/y"), ("/2", "/z")}
 
 
-def test_a_condition_of_the_parent_rule_holds_for_links_too(bench):
+def test_a_condition_of_the_parent_rule_holds_for_links_too(bench, join):
     more = (
         "fn:condition [ rml:functionExecution [ rml:function fn:equals ; rml:input [ rml:parameter fn:value ; "
         'rml:inputValueMap [ rml:reference "key" ] ], [ rml:parameter fn:other ; rml:inputValue "a" ] ] ] ;'
@@ -62,14 +49,14 @@ def test_a_condition_of_the_parent_rule_holds_for_links_too(bench):
     assert links(bench, join('rml:child "k" ; rml:parent "key"', more=more), files) == {("/1", "/x")}
 
 
-def test_a_join_without_condition_uses_the_same_record(bench):
+def test_a_join_without_condition_uses_the_same_record(bench, join):
     mapping = join(child="same.csv", parent="same.csv").replace(
         "rml:parentTriplesMap <#Parent> ;", "rml:parentTriplesMap <#Parent>"
     )
     assert links(bench, mapping, {"same.csv": "id,name\n1,x\n2,y\n"}) == {("/1", "/x"), ("/2", "/y")}
 
 
-def test_a_join_without_condition_between_two_files_is_refused(bench):
+def test_a_join_without_condition_between_two_files_is_refused(bench, join):
     with pytest.raises(MappingError, match="same source"):
         links(bench, join(), {"child.csv": "id\n1\n", "parent.csv": "name\nx\n"})
 
@@ -92,7 +79,7 @@ def test_keys_that_are_several_match_when_one_does(bench):
     assert links(bench, mapping, files) == {("/1", "/x"), ("/1", "/y")}
 
 
-def test_an_absent_join_column_is_named_with_the_nearest(bench):
+def test_an_absent_join_column_is_named_with_the_nearest(bench, join):
     with pytest.raises(MappingError, match="No column 'kee'") as caught:
         links(bench, join('rml:child "k" ; rml:parent "kee"'), {"child.csv": "id,k\n1,a\n", "parent.csv": "key,name\na,x\n"})
     assert caught.value.hint is not None

@@ -1,0 +1,157 @@
+"""For any data, any view and any query, the answer is that of a store which holds nothing but the view's graphs."""
+
+from __future__ import annotations
+
+import msgspec
+import pyoxigraph as ox
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cityorchestra_ld.governance.views import Principal, view
+from cityorchestra_ld.model import Access, GraphInfo, View
+from cityorchestra_ld.store import inspect
+from cityorchestra_ld.store.frames import DATA, ERROR, HEADER, Request, Settings
+from cityorchestra_ld.store.worker_main import Worker
+
+GRAPHS = tuple(f"http://g/{letter}" for letter in "abcd")
+NODES = tuple(f"http://n/{number}" for number in range(4))
+PREDICATES = ("http://p/1", "http://p/2")
+
+quads = st.lists(
+    st.builds(
+        lambda s, p, o, g: ox.Quad(ox.NamedNode(s), ox.NamedNode(p), ox.NamedNode(o), ox.NamedNode(g)),
+        st.sampled_from(NODES),
+        st.sampled_from(PREDICATES),
+        st.sampled_from(NODES),
+        st.sampled_from(GRAPHS),
+    ),
+    max_size=25,
+)
+infos = st.tuples(
+    *(
+        st.builds(
+            GraphInfo,
+            graph=st.just(name),
+            role=st.sampled_from(["data", "codelist", "prov", "scenario"]),
+            access=st.sampled_from([Access.PUBLIC, Access.RESTRICTED]),
+        )
+        for name in GRAPHS
+    )
+)
+principals = st.builds(Principal, name=st.just("somebody"), granted=st.frozensets(st.sampled_from(GRAPHS), max_size=2))
+asked = st.lists(st.sampled_from((*GRAPHS, "http://g/none")), max_size=3)
+
+QUERIES = [  # %D: where FROM and FROM NAMED stand; %G and %N: a graph and a node of the attacker's choice
+    "SELECT ?s ?p ?o %D { ?s ?p ?o }",
+    "SELECT (COUNT(*) AS ?n) %D { ?s ?p ?o }",
+    "SELECT ?p (COUNT(DISTINCT ?s) AS ?n) %D { ?s ?p ?o } GROUP BY ?p",
+    "SELECT ?g ?s ?p ?o %D { GRAPH ?g { ?s ?p ?o } }",
+    "SELECT ?g (COUNT(*) AS ?n) %D { GRAPH ?g { ?s ?p ?o } } GROUP BY ?g",
+    "SELECT ?s ?p ?o %D { GRAPH <%G> { ?s ?p ?o } }",
+    "SELECT ?s ?o %D { VALUES ?g { <%G> <http://g/a> <http://g/b> } GRAPH ?g { ?s ?p ?o } }",
+    "SELECT ?s %D { ?s ?p ?o FILTER EXISTS { GRAPH <%G> { ?s ?q ?x } } }",
+    "SELECT ?s %D { ?s ?p ?o FILTER NOT EXISTS { GRAPH ?g { ?o ?q ?s } } }",
+    "SELECT ?s %D { ?s ?p ?o MINUS { GRAPH <%G> { ?s ?p ?o } } }",
+    "SELECT ?s ?x %D { ?s ?p ?o OPTIONAL { GRAPH <%G> { ?s <http://p/1> ?x } } }",
+    "SELECT ?s ?o %D { ?s (<http://p/1>/^<http://p/2>) ?o }",
+    "SELECT ?s ?o %D { ?s (<http://p/1>|<http://p/2>)+ ?o }",
+    "SELECT ?s ?o %D { ?s <http://p/1>* ?o }",
+    "SELECT ?o %D { <%N> <http://p/1>* ?o }",
+    "SELECT ?s ?o %D { ?s !(<http://p/1>|^<http://p/2>) ?o }",
+    "SELECT ?g ?s ?o %D { GRAPH ?g { ?s <http://p/1>+ ?o } }",
+    "SELECT ?s %D { { SELECT ?s { GRAPH ?g { ?s ?p ?o } } } UNION { { SELECT ?s { ?s ?p <%N> } } } }",
+    "SELECT ?o ?x %D { ?s ?p ?o LATERAL { SELECT ?x { GRAPH <%G> { ?o ?p ?x } } } }",
+    "ASK %D { <%N> ?p ?o }",
+    "ASK %D { GRAPH <%G> { <%N> ?p ?o } }",
+    "DESCRIBE <%N> %D",
+    "DESCRIBE ?s %D { GRAPH ?g { ?s ?p <%N> } }",
+    "CONSTRUCT { ?s ?p ?o } %D { { ?s ?p ?o } UNION { GRAPH <%G> { ?s ?p ?o } } }",
+]
+
+
+class _Line:
+    """A worker's line to its parent, in memory."""
+
+    def __init__(self, payload: bytes) -> None:
+        self._requests = [payload]
+        self.sent = b""
+
+    def receive(self) -> bytes | None:
+        return self._requests.pop() if self._requests else None
+
+    def send(self, data: bytes) -> None:
+        self.sent += data
+
+
+def through_the_worker(store: ox.Store, text: str, seen: View) -> tuple[str, ...]:
+    """Ask as a worker does, and return the rows or triples in a fixed order."""
+    inspected = inspect(text)
+    media_type = "application/n-triples" if inspected.kind == "graph" else "application/sparql-results+json"
+    request = Request(inspected.text, list(seen.default_graphs), list(seen.named_graphs), media_type, 10**9)
+    line = _Line(msgspec.json.encode(request))
+    Worker(line, Settings("", 0, 10_000), store).serve()  # type: ignore[arg-type]
+    data, at = b"", 0
+    while at < len(line.sent):
+        kind, length = HEADER.unpack_from(line.sent, at)
+        payload = line.sent[at + HEADER.size : at + HEADER.size + length]
+        assert kind != ERROR, payload
+        data += payload if kind == DATA else b""
+        at += HEADER.size + length
+    return in_order(data, inspected.kind)
+
+
+def in_order(data: bytes, kind: str) -> tuple[str, ...]:
+    if kind == "graph":
+        return tuple(sorted(set(data.decode().splitlines())))
+    body = msgspec.json.decode(data)
+    if "boolean" in body:
+        return (str(body["boolean"]),)
+    return tuple(sorted(str(sorted(row.items(), key=str)) for row in body["results"]["bindings"]))
+
+
+def alone(content: list[ox.Quad], text: str, seen: View) -> tuple[str, ...]:
+    """Ask a store that physically holds the view's dataset and nothing else; the query names no dataset."""
+    store = ox.Store()
+    for name in seen.named_graphs:
+        store.add_graph(ox.NamedNode(name))
+    for quad in content:
+        name = quad.graph_name.value
+        if name in seen.default_graphs:
+            store.add(ox.Quad(quad.subject, quad.predicate, quad.object))
+        if name in seen.named_graphs:
+            store.add(quad)
+    result = store.query(text)
+    if isinstance(result, ox.QueryTriples):
+        return in_order(result.serialize(format=ox.RdfFormat.N_TRIPLES) or b"", "graph")
+    return in_order(result.serialize(format=ox.QueryResultsFormat.JSON) or b"", "solutions")
+
+
+@given(
+    content=quads,
+    graphs=infos,
+    principal=principals,
+    protocol=st.tuples(asked, asked),
+    clauses=st.tuples(asked, asked),
+    graph=st.sampled_from((*GRAPHS, "http://g/none")),
+    node=st.sampled_from(NODES),
+)
+@settings(max_examples=60, deadline=None)
+def test_an_answer_is_that_of_a_store_with_the_views_graphs_only(
+    content: list[ox.Quad],
+    graphs: tuple[GraphInfo, ...],
+    principal: Principal,
+    protocol: tuple[list[str], list[str]],
+    clauses: tuple[list[str], list[str]],
+    graph: str,
+    node: str,
+) -> None:
+    store = ox.Store()
+    store.extend(content)
+    dataset = " ".join([f"FROM <{name}>" for name in clauses[0]] + [f"FROM NAMED <{name}>" for name in clauses[1]])
+    for template in QUERIES:
+        text = template.replace("%G", graph).replace("%N", node)
+        hostile = text.replace("%D", dataset)
+        inspected = inspect(hostile)
+        wanted = protocol if protocol[0] or protocol[1] else (inspected.from_default, inspected.from_named)
+        seen = view(graphs, principal=principal, asked_default=wanted[0], asked_named=wanted[1])
+        assert through_the_worker(store, hostile, seen) == alone(content, text.replace("%D", ""), seen), hostile

@@ -1,0 +1,72 @@
+"""The queue is bounded, serves clients in turn, and loses nothing when somebody leaves."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from cityorchestra_ld.store.waiting import FairQueue, QueueFullError
+
+
+def test_clients_are_served_in_turn_and_not_by_how_much_they_ask() -> None:
+    async def scenario() -> list[str]:
+        queue: FairQueue[int] = FairQueue(10, lambda item: None)
+        served: list[str] = []
+
+        async def ask(client: str) -> None:
+            await queue.wait(client)
+            served.append(client)
+
+        tasks = [asyncio.create_task(ask(client)) for client in ("greedy", "greedy", "greedy", "greedy", "a", "b")]
+        await asyncio.sleep(0)
+        for item in range(6):
+            assert queue.offer(item)
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        assert len(queue) == 0
+        assert not queue.offer(7)
+        return served
+
+    assert asyncio.run(scenario()) == ["greedy", "a", "b", "greedy", "greedy", "greedy"]
+
+
+def test_nobody_waits_beyond_the_bound() -> None:
+    async def scenario() -> None:
+        queue: FairQueue[int] = FairQueue(1, lambda item: None)
+        task = asyncio.create_task(queue.wait("a"))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError):
+            await queue.wait("b")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert len(queue) == 0
+
+    asyncio.run(scenario())
+
+
+def test_who_leaves_in_the_moment_of_the_offer_gives_it_back() -> None:
+    async def scenario() -> list[int]:
+        given_back: list[int] = []
+        queue: FairQueue[int] = FairQueue(5, given_back.append)
+        task = asyncio.create_task(queue.wait("a"))
+        await asyncio.sleep(0)
+        assert queue.offer(1)
+        task.cancel()  # before the task runs again
+        await asyncio.gather(task, return_exceptions=True)
+        return given_back
+
+    assert asyncio.run(scenario()) == [1]
+
+
+def test_closing_sends_everybody_away() -> None:
+    async def scenario() -> list[BaseException | int]:
+        queue: FairQueue[int] = FairQueue(5, lambda item: None)
+        tasks = [asyncio.create_task(queue.wait(client)) for client in "aab"]
+        await asyncio.sleep(0)
+        queue.fail(RuntimeError("closing"))
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert len(queue) == 0
+        return results
+
+    assert [str(result) for result in asyncio.run(scenario())] == ["closing"] * 3
