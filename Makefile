@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: run load serve setup test check conformance lint types imports docs kill-test bench clean
+.PHONY: run load serve setup test check conformance lint types imports docs kill-test wheel-test bench clean
 
 run: load serve            ## set up, load the reference territory, serve it on http://localhost:8000
 
@@ -45,6 +45,9 @@ conformance: setup         ## the official suites, counted in reports/conformanc
 
 kill-test: setup           ## 50 random kill -9 during `cityorchestra run`
 	$(BIN)/python tools/kill_test.py
+
+wheel-test: setup          ## the wheel alone, in an empty environment, from another folder
+	tools/wheel_test.sh
 
 clean:
 	rm -rf .venv var dist reports

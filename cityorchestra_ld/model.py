@@ -181,6 +181,8 @@ class Access(StrEnum):
 
 
 Role = Literal["ontology", "shapes", "codelist", "catalog", "policy", "ref", "data", "live", "quality", "prov", "scenario"]
+DEFAULT_ROLES: frozenset[Role] = frozenset(("ontology", "codelist", "catalog", "ref", "data", "live"))
+"""Roles of the graphs that together make the default graph of a plain query, as far as they are visible."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,9 @@ from cityorchestra_ld import __version__
 from cityorchestra_ld.catalog.snapshots import keep_source
 from cityorchestra_ld.catalog.system import read_turtle
 from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, ShapesError, StoreError
-from cityorchestra_ld.mapping import MapReport, Plan, Wanted, materialize, read_mapping, trace
-from cityorchestra_ld.model import GraphInfo, Origin, Result, Severity, SourceSpec, Table, Text, ValidationReport
+from cityorchestra_ld.mapping import MapReport, Plan, materialize, read_mapping
+from cityorchestra_ld.model import GraphInfo, Severity, SourceSpec, Table, Text, ValidationReport
+from cityorchestra_ld.origins import find_origins
 from cityorchestra_ld.runs import Failure, Run, RunFolder, SourceRecord, Status
 from cityorchestra_ld.sources import stage
 from cityorchestra_ld.store import EmbeddedStore
@@ -121,7 +122,7 @@ class Preparer:
             context = [*self.common, *self._context(dataset, ready, work.folder)]
             report = validate(content, shapes, context=context)
         with work.timed("explain"):
-            work.report = with_origins(report, lambda results: self._origins(plan, work.tables, results))
+            work.report = with_origins(report, lambda results: find_origins(plan, work.tables, results))
             write_reports(work.report, shapes, work.folder, title=dataset.title)
         if not work.report.conforms or (dataset.warnings_block and work.report.counts.get(Severity.WARNING, 0)):
             raise _does_not_conform(work.report, work.folder)
@@ -216,18 +217,6 @@ class Preparer:
             if path is not None:
                 yield path
 
-    def _origins(
-        self, plan: Plan, tables: Mapping[str, Table], results: Sequence[Result]
-    ) -> Mapping[Result, tuple[Origin, ...]]:
-        """Find the cells behind results by running the plan backwards; first the triple, else the subject."""
-        exact = {result: Wanted(result.focus, _predicate(result.path), result.value) for result in results}
-        found = trace(plan, tables, list(exact.values()))
-        missing = [result for result, wanted in exact.items() if not found.get(wanted)]
-        subjects = trace(plan, tables, [Wanted(result.focus, None, None) for result in missing])
-        return {
-            result: found.get(wanted) or subjects.get(Wanted(result.focus, None, None), ()) for result, wanted in exact.items()
-        }
-
     def _record(
         self, identity: str, work: _Work, started: datetime, failure: CityOrchestraError | None, *, changed: bool
     ) -> Run:
@@ -315,10 +304,6 @@ def unknown_columns(table: Table, references: Iterable[str], mapping: Path) -> l
             )
         )
     return findings
-
-
-def _predicate(path: str | None) -> str | None:
-    return path if path and path.startswith("<") and path.count("<") == 1 else None
 
 
 def _does_not_conform(report: ValidationReport, folder: Path) -> DoesNotConformError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 import pyoxigraph as ox
@@ -25,7 +25,7 @@ class Made:
     """
     A term that a rule can make.
 
-    `datatypes` and `languages` are `None` when they are only known with the data; `sure` means that every record gives the term.
+    `datatypes` and `languages` are `None` when only the data decide; `sure` means that every record gives the term.
     """
 
     kind: TermKind
@@ -55,7 +55,7 @@ class ClassSaid:
     line: int | None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Node:
     """What is said of the subjects of one triples map, or of one resource of a file."""
 
@@ -144,31 +144,30 @@ class Deriver:
 
     def term(self, term: TermMap, item: TriplesMap, part: str, *, line: int | None = None, sure: bool = False) -> Made:
         """Derive what one term map can make."""
-        said = Made(kind=_kind(term), strings=UNKNOWN, triples_map=item.name, part=part, line=line or term.line or item.line)
+        found = self._texts(term, item)
+        kind = _kind(term)
+        made = Made(
+            kind=kind,
+            strings=self._absolute(found.strings, item) if kind == "iri" else found.strings,
+            many=found.many,
+            sure=sure and not found.references and term.expression is not None,
+            references=found.references,
+            triples_map=item.name,
+            part=part,
+            line=line or term.line or item.line,
+        )
+        if kind != "literal":
+            return made
+        return replace(made, datatypes=self._datatypes(term, found, item), languages=_languages(term))
+
+    def _texts(self, term: TermMap, item: TriplesMap) -> Texts:
         expression = term.expression
         if expression is None:
-            return _with(said, Texts(UNKNOWN), sure=sure)
-        if isinstance(expression, Fixed) and isinstance(expression.term, ox.Literal) and term.datatype is term.language is None:
-            constant = expression.term
-            language = frozenset({constant.language.lower()}) if constant.language else frozenset[str]()
-            return _with(
-                said, Texts(Strings.of(constant.value)), datatypes=frozenset({constant.datatype.value}), languages=language, sure=sure
-            )  # fmt: skip
-        encoded = term.type in (TermType.IRI, TermType.URI)
+            return Texts(UNKNOWN)
         cell = self.cells(item.source)
-        found = (
-            template_texts(expression, cell, encoded=encoded)
-            if isinstance(expression, Template)
-            else texts_of(expression, cell)
-        )
-        if said.kind == "iri":
-            return _with(said, Texts(self._absolute(found.strings, item), found.references, found.many), sure=sure)
-        if said.kind == "blank":
-            return _with(said, found, sure=sure)
-        return _with(
-            said, found, datatypes=self._datatypes(term, found, item), languages=_languages(term),
-            sure=sure and not found.references,
-        )  # fmt: skip
+        if isinstance(expression, Template):
+            return template_texts(expression, cell, encoded=term.type in (TermType.IRI, TermType.URI))
+        return texts_of(expression, cell)
 
     def cells(self, source: str) -> _Cells:
         """Return what is known of the cells of a source."""
@@ -184,8 +183,10 @@ class Deriver:
         if term.language is not None:
             return frozenset({RDF + "langString"})
         if term.datatype is not None:
-            expression = term.datatype.expression
-            return frozenset({expression.term.value}) if isinstance(expression, Fixed) else None
+            said = term.datatype.expression
+            return frozenset({said.term.value}) if isinstance(said, Fixed) else None
+        if isinstance(term.expression, Fixed) and isinstance(term.expression.term, ox.Literal):
+            return frozenset({term.expression.term.datatype.value})
         if found.datatype is not None:
             return frozenset({found.datatype})
         if isinstance(term.expression, Reference):
@@ -214,32 +215,12 @@ def _kind(term: TermMap) -> TermKind:
 
 
 def _languages(term: TermMap) -> frozenset[str] | None:
+    constant = term.expression.term if isinstance(term.expression, Fixed) else None
     if term.language is None:
-        return frozenset()
+        tag = constant.language if isinstance(constant, ox.Literal) else None
+        return frozenset({tag.lower()}) if tag else frozenset()
     expression = term.language.expression
     return frozenset({expression.term.value.lower()}) if isinstance(expression, Fixed) else None
-
-
-def _with(
-    said: Made,
-    texts: Texts,
-    *,
-    sure: bool,
-    datatypes: frozenset[str] | None = frozenset(),
-    languages: frozenset[str] | None = frozenset(),
-) -> Made:
-    return Made(
-        kind=said.kind,
-        strings=texts.strings,
-        datatypes=datatypes,
-        languages=languages,
-        many=texts.many,
-        sure=sure and not texts.references,
-        references=texts.references,
-        triples_map=said.triples_map,
-        part=said.part,
-        line=said.line,
-    )
 
 
 def short(iri: str) -> str:

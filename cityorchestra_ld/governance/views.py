@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cityorchestra_ld.model import Access, GraphInfo, View
+from cityorchestra_ld.model import DEFAULT_ROLES, Access, GraphInfo, View
 
-_PLAIN: Final = frozenset(("ontology", "codelist", "catalog", "ref", "data", "live"))
 _BESIDE: Final = frozenset(("policy", "quality", "prov", "shapes", "scenario"))
 
 
@@ -49,7 +48,7 @@ def view(
         default = tuple(name for name in asked[0] if name in names)
         named = tuple(name for name in asked[1] if name in names)
     else:
-        default = tuple(info.graph for info in visible if info.role in _PLAIN)
+        default = tuple(info.graph for info in visible if info.role in DEFAULT_ROLES)
         named = tuple(info.graph for info in visible)
     return View(
         default_graphs=default,
@@ -61,7 +60,7 @@ def view(
 
 def _visible(info: GraphInfo, principal: Principal) -> bool:
     """Tell whether a principal may see a graph; a role that we do not know is not shown."""
-    if info.role not in _PLAIN and info.role not in _BESIDE:
+    if info.role not in DEFAULT_ROLES and info.role not in _BESIDE:
         return False
     return info.access is Access.PUBLIC or info.graph in principal.granted
 

@@ -160,14 +160,10 @@ def _run(opened: Workspace, part: Path, default_graph: str | None) -> MapReport:
 def _run_unit(opened: Workspace, unit: Unit, piece: Path, default_graph: str | None) -> tuple[int, ...]:
     try:
         return _execute(opened, unit, piece)
-    except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
-        if opened.typed and unit.rows.kind != "csv" and "co$failed" not in str(error):
-            # records of the same place have different shapes: read them as plain JSON
-            opened.typed = False
-            again = next(u for u in compile_units(opened, strict=True, default_graph=default_graph) if u.source == unit.source)
-            return _run_unit(opened, again, piece, default_graph)
-        raise explain_failure(opened, unit.source, error, compile_units) from error
     except duckdb.Error as error:
+        if opened.adapt(unit.rows, str(error)):
+            again = compile_units(opened, strict=True, default_graph=default_graph)
+            return _run_unit(opened, next(other for other in again if other.source == unit.source), piece, default_graph)
         raise explain_failure(opened, unit.source, error, compile_units) from error
 
 

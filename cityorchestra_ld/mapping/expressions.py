@@ -63,9 +63,13 @@ class Compiler:
     # --- checks -------------------------------------------------------------------------------------------------------------
 
     def checked(self, value: Value, subject: str, ok: str, result: str, message: Text, hint: Text | None = None,
-                quick: str | None = None) -> str:  # fmt: skip
-        """Return `result` where `ok` holds, `subject` where `quick` does; else fail with the value of `subject`."""
-        first = f"WHEN {quick} THEN {subject} " if quick else ""
+                quick: tuple[str, str] | None = None) -> str:  # fmt: skip
+        """
+        Return `result` where `ok` holds; else fail with the value of `subject`.
+
+        `quick` is a condition that most values satisfy, all of which are `ok`, and their result.
+        """
+        first = f"WHEN {quick[0]} THEN {quick[1]} " if quick else ""
         if not self.strict:
             body = f"CASE WHEN {all_of((*self.conditions, *value.guards))} AND NOT ({ok}) THEN ({subject})::VARCHAR END"
             bad = body if not value.loops else f"list_extract({listed(body, value.loops)}, 1)"
@@ -73,11 +77,12 @@ class Compiler:
             return f"CASE {first}WHEN {ok} THEN {result} END"
         return f"CASE {first}WHEN {ok} THEN {result} ELSE error({text(FAILED)}) END"
 
-    def scalar(self, value: Value, result: str | None = None) -> Value:
-        """Return a JSON value as text, or as `result`, after checking that it is no object and no array."""
-        if value.raw is None:
+    def scalar(self, value: Value, *, natural: bool = False) -> Value:
+        """Return a JSON value as text, or as a literal of its own type, after checking that it is no object and no array."""
+        raw = value.raw
+        if raw is None:
             return value
-        ok = f"NOT starts_with({value.raw}::VARCHAR, '{{') AND NOT starts_with({value.raw}::VARCHAR, '[')"
+        ok = f"NOT starts_with({raw}::VARCHAR, '{{') AND NOT starts_with({raw}::VARCHAR, '[')"
         message = Text(
             f"« {value.references[0]} » désigne un objet ou une liste JSON, pas une valeur.",
             f"'{value.references[0]}' is a JSON object or array, not a value.",
@@ -86,7 +91,9 @@ class Compiler:
             "Nommez un champ de l'objet, ou ajoutez [*] pour les éléments.",
             "Name a field of the object, or add [*] for the elements.",
         )
-        return replace(value, pieces=(self.checked(value, value.raw, ok, result or value.sql, message, hint),))
+        string, other = ("co_natural_string", f"co_natural_other({raw})") if natural else ("co_json_string", f"{raw}::VARCHAR")
+        quick = (f"starts_with({raw}::VARCHAR, '\"')", f"{string}({raw})")
+        return replace(value, pieces=(self.checked(value, raw, ok, other, message, hint, quick),))
 
     # --- expressions --------------------------------------------------------------------------------------------------------
 

@@ -113,7 +113,8 @@ def _arithmetic(value: str, other: str) -> str:
 def _compute(value: str, other: str, operator: str, kind: str) -> str:
     left, right = (f"try_cast(nullif({item}, '') AS {kind})" for item in (value, other))
     right = f"nullif({right}, 0)" if operator == "/" else right
-    return f"CASE WHEN NOT co_hidden({value}) AND NOT co_hidden({other}) THEN co_plain(TRY({left} {operator} {right})::VARCHAR) END"
+    result = f"co_plain(TRY({left} {operator} {right})::VARCHAR)"
+    return f"CASE WHEN NOT co_hidden({value}) AND NOT co_hidden({other}) THEN {result} END"
 
 
 _OPERAND: Final = Parameter("other", aliases=("value2", "by", "factor"))

@@ -160,9 +160,10 @@ class CsvRows(Rows):
 
     kind = "csv"
 
-    def __init__(self, names: Names, table: Table) -> None:
+    def __init__(self, names: Names, table: Table, *, longest: int) -> None:
         super().__init__(names)
         self.table = table
+        self.longest = longest
         self._labels = dict(zip(table.columns, table.labels, strict=False))
         self._columns = {column: f"c{position}" for position, column in reversed(list(enumerate(table.columns)))}
 
@@ -184,7 +185,7 @@ class CsvRows(Rows):
         options = [
             text(str(table.path)), "auto_detect = false", "header = false", f"skip = {1 if table.header_row else 0}",
             f"columns = {{{columns}}}", f"delim = {text(table.delimiter)}", f"quote = {text(table.quote)}",
-            f"escape = {text(table.escape)}", "max_line_size = 64000000", "null_padding = false",
+            f"escape = {text(table.escape)}", f"max_line_size = {self.longest}", "null_padding = false",
         ]  # fmt: skip
         if table.nulls:
             options.append(f"nullstr = [{', '.join(text(null) for null in table.nulls)}]")
@@ -249,9 +250,9 @@ def json_pointer(sql: str, steps: jsonpath.Path) -> str:
     return f"json_extract({sql}, {text(pointer)})" if pointer else sql
 
 
-def json_value(sql: str, reference: str, loops: tuple[Loop, ...] = ()) -> Value:
-    """Return a JSON value as text; what is no scalar is found by the check of whoever uses it."""
-    guard = f"{sql} IS NOT NULL AND {sql}::VARCHAR <> 'null'"
+def json_value(sql: str, reference: str, loops: tuple[Loop, ...] = (), *, typed: bool = False) -> Value:
+    """Return a JSON value as text; null is SQL's own NULL where the value was `typed` by the reader."""
+    guard = f"{sql} IS NOT NULL" if typed else f"{sql} IS NOT NULL AND {sql}::VARCHAR <> 'null'"
     return Value((f"co_json_text({sql})",), (guard,), loops, natural="json", raw=sql, references=(reference,))
 
 
@@ -283,6 +284,7 @@ class JsonPaths:
                     loops.append(Loop(variable, current))
                     current = variable
                 shape = shape.items
+        typed = position == len(path) and not (shape.opaque and position == 0)
         rest: list[jsonpath.Step] = []
         for step in path[position:]:
             if isinstance(step, jsonpath.Wild):
@@ -292,7 +294,7 @@ class JsonPaths:
                 current, rest = variable, []
             else:
                 rest.append(step)
-        return json_value(json_pointer(current, tuple(rest)), reference, tuple(loops))
+        return json_value(json_pointer(current, tuple(rest)), reference, tuple(loops), typed=typed)
 
 
 class JsonRows(Rows):

@@ -72,7 +72,7 @@ class TermCompiler(Compiler):
             "Une IRI n'a ni espace, ni guillemets, ni < > { } | ^ ` \\ ; un gabarit encode ce qu'il insère.",
             "An IRI has no space, no quotes, none of < > { } | ^ ` \\; a template encodes what it inserts.",
         )
-        sql = self.checked(value, value.sql, ok, result, message, hint, plain)
+        sql = self.checked(value, value.sql, ok, result, message, hint, (plain, value.sql))
         return value.with_pieces(Lit("<"), sql, Lit(">"))
 
     # --- literals -----------------------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ class TermCompiler(Compiler):
         if isinstance(expression, Reference):
             value = self.rows.resolve(expression.text)
             if value.natural == "json" and value.raw is not None:
-                return self.scalar(value, f"co_natural({value.raw})")
+                return self.scalar(value, natural=True)
         value = self.value(expression)
         if value.natural is not None and value.natural != "json":
             return value.with_pieces(Lit('"'), *value.pieces, Lit(f'"^^<{value.natural}>'))
@@ -129,7 +129,7 @@ class TermCompiler(Compiler):
             f"On attend par exemple {lexical.example} ; une fonction (fn:decimal, fn:date…) lit les autres écritures.",
             f"For example {lexical.example}; a function (fn:decimal, fn:date…) reads other ways of writing.",
         )
-        quick = lexical.quick.format(x=value.sql) if lexical.quick else None
+        quick = (lexical.quick.format(x=value.sql), value.sql) if lexical.quick else None
         return value.with_pieces(self.checked(value, value.sql, ok, result, message, hint, quick))
 
 

@@ -32,7 +32,8 @@ _AFTER_SCHEME = (
 SCHEME: Final = "[A-Za-z][-A-Za-z0-9+.]*:"
 IRI_PATTERN: Final = SCHEME + _AFTER_SCHEME
 PLAIN_IRI: Final = (
-    "https?://[A-Za-z0-9.-]+(/[-A-Za-z0-9._~!$&()*+,;=:@/]*)?(#[-A-Za-z0-9._~]*)?"  # most of what is met, quickly
+    "https?://[A-Za-z0-9.-]+(/[-A-Za-z0-9._~!$&()*+,;=:@/]*)?"  # most of what is met, quickly
+    "([?][-A-Za-z0-9._~!$&()*+,;=:@/?]*)?(#[-A-Za-z0-9._~]*)?"
 )
 _LATIN_AND_MORE = r"\x{A0}-\x{D7FB}"  # the first range of ucschar, up to the last letter assigned in it
 UCS_PATTERN: Final = f"[{_UCS}]"
@@ -182,9 +183,9 @@ def lexical(datatype: str) -> Lexical | None:
 
 MACROS: Final = (
     # the text of a JSON value that is no object and no array
-    r"""CREATE MACRO co_json_text(x) AS CASE WHEN starts_with(x::VARCHAR, '"')
-        THEN CASE WHEN contains(x::VARCHAR, '\') THEN json_extract_string(x, '$') ELSE (x::VARCHAR)[2:-2] END
-        ELSE x::VARCHAR END""",
+    r"""CREATE MACRO co_json_string(x) AS
+        CASE WHEN contains(x::VARCHAR, '\') THEN json_extract_string(x, '$') ELSE (x::VARCHAR)[2:-2] END""",
+    r"""CREATE MACRO co_json_text(x) AS CASE WHEN starts_with(x::VARCHAR, '"') THEN co_json_string(x) ELSE x::VARCHAR END""",
     # N-Quads, STRING_LITERAL_QUOTE
     r"""CREATE MACRO co_escape(x) AS
         CASE WHEN contains(x, '"') OR contains(x, '\') OR contains(x, chr(10)) OR contains(x, chr(13))
@@ -207,16 +208,19 @@ MACROS: Final = (
           || coalesce('.' || nullif(rtrim(split_part(x, '.', 2), '0'), ''), '') END""",
     r"""CREATE MACRO co_point(digits) AS digits[1] || '.' || coalesce(nullif(rtrim(digits[2:], '0'), ''), '0')""",
     r"""CREATE MACRO co_mantissa(x) AS CASE
-        WHEN contains(x, 'e') THEN co_point(replace(split_part(x, 'e', 1), '.', '')) || 'E' || try_cast(split_part(x, 'e', 2) AS INTEGER)
+        WHEN contains(x, 'e')
+        THEN co_point(replace(split_part(x, 'e', 1), '.', '')) || 'E' || try_cast(split_part(x, 'e', 2) AS INTEGER)
         WHEN starts_with(x, '0.') THEN co_point(ltrim(x[3:], '0')) || 'E-' || (length(x[3:]) - length(ltrim(x[3:], '0')) + 1)
         ELSE co_point(replace(x, '.', '')) || 'E' || (length(split_part(x, '.', 1)) - 1) END""",
-    r"""CREATE MACRO co_double(x) AS CASE WHEN x IS NULL THEN NULL WHEN x IN ('NaN', 'INF', '-INF') THEN x WHEN x = '+INF' THEN 'INF'
+    r"""CREATE MACRO co_double(x) AS CASE
+        WHEN x IS NULL THEN NULL WHEN x IN ('NaN', 'INF', '-INF') THEN x WHEN x = '+INF' THEN 'INF'
         WHEN try_cast(x AS DOUBLE) = 0 THEN CASE WHEN starts_with(x, '-') THEN '-0.0E0' ELSE '0.0E0' END
         WHEN isinf(try_cast(x AS DOUBLE)) THEN CASE WHEN starts_with(x, '-') THEN '-INF' ELSE 'INF' END
         ELSE CASE WHEN starts_with(x, '-') THEN '-' ELSE '' END || co_mantissa(abs(try_cast(x AS DOUBLE))::VARCHAR) END""",
     r"""CREATE MACRO co_boolean(x) AS CASE x WHEN '1' THEN 'true' WHEN '0' THEN 'false' ELSE x END""",
     # the natural mapping of JSON values (RML-IO, JSONPath): a whole literal
-    rf"""CREATE MACRO co_natural(x) AS CASE WHEN starts_with(x::VARCHAR, '"') THEN concat('"', co_escape(co_json_text(x)), '"')
+    r"""CREATE MACRO co_natural_string(x) AS concat('"', co_escape(co_json_string(x)), '"')""",
+    rf"""CREATE MACRO co_natural_other(x) AS CASE
         WHEN x::VARCHAR IN ('true', 'false') THEN concat('"', x::VARCHAR, '"^^<{XSD}boolean>')
         WHEN regexp_full_match(x::VARCHAR, '-?[0-9]+') THEN concat('"', co_integer(x::VARCHAR), '"^^<{XSD}integer>')
         ELSE concat('"', co_double(x::VARCHAR), '"^^<{XSD}double>') END""",

@@ -16,6 +16,7 @@ import msgspec
 
 from cityorchestra_ld.errors import MappingError, Place, Text
 from cityorchestra_ld.mapping import jsonpath
+from cityorchestra_ld.mapping.expressions import FAILED
 from cityorchestra_ld.mapping.functions_data import DATA_MACROS
 from cityorchestra_ld.mapping.plan import LogicalSource, Plan
 from cityorchestra_ld.mapping.relations import JSON_MACROS, CsvRows, JsonRows, Names, Rows
@@ -26,6 +27,8 @@ from cityorchestra_ld.model import Table
 
 _MACRO: Final = re.compile(r"\b(co_[a-z_]+)\(")
 _MACROS: Final = {_MACRO.findall(macro)[0]: macro for macro in (*MACROS, *JSON_MACROS, *DATA_MACROS)}
+_BYTE: Final = re.compile(r"\(byte (\d+)\)")
+_LONGEST: Final = 128_000_000
 _NEWLINES: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -45,10 +48,21 @@ class Workspace:
         self.plan = plan
         self.tables = tables
         self.folder = folder
-        self.typed = True
+        self.typed = True  # JSON records are first read into the members that are asked for
+        self.longest = 2_000_000  # bytes of a CSV record; buffers are sixteen times as large
         self._records: dict[object, Records] = {}
         self._defined: set[str] = set()
         self.connection = _connect(folder, [table.path for table in tables.values()], threads, memory_mb)
+
+    def adapt(self, rows: Rows, said: str) -> bool:
+        """Read in a slower, more general way after an error of the database; tell whether there is one left to try."""
+        if "Maximum line size" in said and self.longest < _LONGEST:
+            self.longest = _LONGEST
+            return True
+        if self.typed and rows.kind != "csv" and FAILED not in said:
+            self.typed = False  # records of one place have different shapes: each is read as plain JSON
+            return True
+        return False
 
     def execute(self, sql: str, parameters: Sequence[object] | None = None) -> duckdb.DuckDBPyConnection:
         """Run a statement, after defining the macros that it uses."""
@@ -95,7 +109,7 @@ class Workspace:
         source = self.plan.logical[name]
         table = self.table(source)
         if source.formulation == "csv":
-            return CsvRows(names, table)
+            return CsvRows(names, table, longest=self.longest)
         records = self.records(source)
         return JsonRows(
             names, records.path, source.references, typed=self.typed, natural=source.natural, largest=records.largest
@@ -157,21 +171,32 @@ def _connect(folder: Path, files: list[Path], threads: int, memory_mb: int) -> d
 
 def split_records(table: Table, iterator: str, path: Path) -> Records:
     """Write the records that the iterator selects, one a line with its number; raise MappingError for malformed JSON."""
-    count = largest = 0
-    document = table.path.read_bytes()
+    largest = number = 0
+    original = document = table.path.read_bytes()
     try:
+        if b"\n" in document or b"\r" in document:
+            msgspec.json.decode(document, type=msgspec.Raw)  # line ends inside texts are errors, those between values go
+            document = document.translate(_NEWLINES)
         with path.open("wb") as out:
-            for _, raw in jsonpath.find(document, jsonpath.parse(iterator)):
-                count += 1
-                record = bytes(raw).translate(_NEWLINES)
-                largest = max(largest, len(record))
-                out.write(b'{"n":%d,"r":%s}\n' % (count, record))
+            for number, raw in enumerate(jsonpath.values(document, jsonpath.parse(iterator)), 1):
+                line = b'{"n":%d,"r":%b}\n' % (number, raw)
+                largest = max(largest, len(line))
+                out.write(line)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise MappingError(
-            Text(f"Le fichier n'est pas du JSON bien formé : {error}", f"The file is not well-formed JSON: {error}"),
-            place=Place(file=table.label),
-            hint=Text(
-                "Le fichier est peut-être tronqué : demandez-le à nouveau.", "The file may be truncated: ask for it again."
-            ),
-        ) from error
-    return Records(path, count, largest)
+        raise _malformed(table, original, error) from error
+    return Records(path, number, largest)
+
+
+def _malformed(table: Table, document: bytes, error: Exception) -> MappingError:
+    """Say where a JSON document stops being one; a truncated one stops at its end."""
+    place = _BYTE.search(str(error))
+    before = document[: int(place[1])] if place else document
+    return MappingError(
+        Text(f"Le fichier n'est pas du JSON bien formé : {error}", f"The file is not well-formed JSON: {error}"),
+        place=Place(
+            file=table.label,
+            line=before.count(b"\n") + 1,
+            column_number=len(before) - (before.rfind(b"\n") + 1) + 1,
+        ),
+        hint=Text("Le fichier est peut-être tronqué : demandez-le à nouveau.", "The file may be truncated: ask for it again."),
+    )

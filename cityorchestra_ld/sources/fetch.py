@@ -223,6 +223,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def kept_at(cache: Path, url: str) -> Path:
+    """Return where the body of a URL is kept, whether it is there or not."""
+    return cache / (hashlib.sha256(url.encode()).hexdigest()[:32] + ".body")
+
+
 def fetch(
     url: str,
     folder: Path,
@@ -241,7 +246,7 @@ def fetch(
     policy = policy or Policy()
     place = cache or folder
     place.mkdir(parents=True, exist_ok=True)
-    target = place / (hashlib.sha256(url.encode()).hexdigest()[:32] + ".body")
+    target = kept_at(place, url)
     known = _read_known(target, url) if cache else None
     headers = {"User-Agent": f"cityorchestra-ld/{__version__}", "Accept-Encoding": "gzip, identity", "Accept": "*/*"}
     if known and known.etag:

@@ -151,6 +151,17 @@ class _Copy:
         )
 
 
+def header_of(received: Received, spec: SourceSpec, folder: Path) -> Header:
+    """Read a CSV file no further than its header; SourceError when a promised column is missing."""
+    codec, _ = encoding_of(received, spec.encoding)
+    plain = to_utf8(received, codec, folder / "start.utf8")
+    delimiter, _ = delimiter_of(sample_of(plain), spec, received.label)
+    csv.field_size_limit(MAX_CELL)
+    with plain.open(encoding="utf-8-sig", newline="") as source:
+        reader = _Reader(source, spec, delimiter, received.label)
+        return _header(reader, iter(reader), spec)[0]
+
+
 def stage_csv(received: Received, spec: SourceSpec, target: Path) -> Table:
     """Detect, transcode and check a CSV file; SourceError for the first thing that is wrong."""
     codec, encoding_note = encoding_of(received, spec.encoding)

@@ -82,6 +82,15 @@ class Pointer(msgspec.Struct, frozen=True):
     latest: int
 
 
+class Merged(msgspec.Struct, frozen=True):
+    """The hidden graph that stands for public graphs which share triples with others."""
+
+    members: tuple[str, ...]  # all graphs of the public default graph
+    covered: tuple[str, ...]  # those that the hidden graph stands for
+    sha256: str
+    triples: int
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a generation's folder says about itself."""
 
@@ -95,6 +104,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     removed: int = 0
     inserted: int = 0
     churn: int = 0  # triples removed and inserted since the last rebuild
+    merged: Merged | None = None
     layout: int = _LAYOUT
 
 

@@ -34,7 +34,8 @@ def retain(layout: Layout, keep: int, keep_snapshots: timedelta) -> None:
     for number in layout.numbers()[:-keep]:
         if pointer is not None and number != pointer.generation:
             delete_generation(layout, number)
-    wanted = {info.sha256 for number in layout.numbers() for info in read_manifest(layout.generation(number)).graphs}
+    manifests = [read_manifest(layout.generation(number)) for number in layout.numbers()]
+    wanted = {info.sha256 for manifest in manifests for info in (*manifest.graphs, manifest.merged) if info is not None}
     for path in _older(layout.snapshots, keep_snapshots.total_seconds()):
         if path.name.partition(".")[0] not in wanted:
             path.unlink()

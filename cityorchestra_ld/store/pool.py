@@ -15,8 +15,9 @@ from cityorchestra_ld.errors import BusyError, StoreError, Text
 from cityorchestra_ld.model import Generation, Limits, View
 from cityorchestra_ld.store.answers import Answer, Patience
 from cityorchestra_ld.store.frames import End, Request
-from cityorchestra_ld.store.generations import Hold
+from cityorchestra_ld.store.generations import Hold, Merged, read_manifest
 from cityorchestra_ld.store.guard import Inspected, inspect
+from cityorchestra_ld.store.merge import default_graphs
 from cityorchestra_ld.store.serialization import rdf_format, results_format
 from cityorchestra_ld.store.waiting import FairQueue, QueueFullError
 from cityorchestra_ld.store.workers import QueryWorker
@@ -50,6 +51,7 @@ class Pool:
         self._workers: set[QueryWorker] = set()
         self._queue: FairQueue[QueryWorker] = FairQueue(self._limits.max_waiting, self._offer)
         self._holds: dict[int, Hold] = {}
+        self._merged: dict[int, Merged | None] = {}
         self._respawning: set[asyncio.Task[None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
@@ -86,6 +88,7 @@ class Pool:
         for hold in self._holds.values():
             hold.close()
         self._holds.clear()
+        self._merged.clear()
 
     @property
     def generation(self) -> Generation:
@@ -122,6 +125,7 @@ class Pool:
     async def _populate(self, generation: Generation) -> None:
         if generation.number not in self._holds:
             self._holds[generation.number] = Hold(generation.path)
+            self._merged[generation.number] = read_manifest(generation.path).merged
         starts = [self._start(generation) for _ in range(self._size)]
         started = await asyncio.gather(*starts, return_exceptions=True)
         workers = [worker for worker in started if isinstance(worker, QueryWorker)]
@@ -158,19 +162,19 @@ class Pool:
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
         seconds = min(deadline or math.inf, self._limits.query_seconds)
         worker = await self._acquire(client, seconds)
-        request = self._request(inspected, view, media_type)
+        request = self._request(inspected, view, media_type, self._merged[worker.generation.number])
         answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released)
         began = asyncio.get_running_loop().time()
         await answer.begin()
         self._typical += (asyncio.get_running_loop().time() - began - self._typical) * 0.1
         return answer
 
-    def _request(self, inspected: Inspected, view: View, media_type: str) -> Request:
+    def _request(self, inspected: Inspected, view: View, media_type: str, merged: Merged | None) -> Request:
         rows = self._limits.result_rows
         own = inspected.form == "SELECT" and inspected.limit is not None and inspected.limit <= rows
         return Request(
             text=inspected.capped(rows),
-            default_graphs=list(view.default_graphs),
+            default_graphs=default_graphs(view, merged),
             named_graphs=list(view.named_graphs),
             media_type=media_type,
             rows=_UNLIMITED if own else rows,
@@ -219,6 +223,7 @@ class Pool:
             hold = self._holds.pop(number, None)
             if hold is not None:
                 hold.close()
+                del self._merged[number]
 
     def _replace(self, worker: QueryWorker) -> None:
         self._discard(worker)

@@ -6,20 +6,19 @@ import errno
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, Self
 
 import msgspec
-import pyoxigraph as ox
 import zstandard
 
 from cityorchestra_ld.errors import CityOrchestraError, Place, StoreError, Text
 from cityorchestra_ld.iris import Iris
 from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Limits
 from cityorchestra_ld.namespaces import DEFAULT_BASE
-from cityorchestra_ld.store import writing
+from cityorchestra_ld.store.building import build, require_snapshot
 from cityorchestra_ld.store.generations import (
     Hold,
     Layout,
@@ -28,7 +27,6 @@ from cityorchestra_ld.store.generations import (
     current_generation,
     publisher_lock,
     read_generation,
-    read_manifest,
     read_pointer,
     sync_folder,
     sync_tree,
@@ -36,12 +34,10 @@ from cityorchestra_ld.store.generations import (
 )
 from cityorchestra_ld.store.housekeeping import retain, sweep
 from cityorchestra_ld.store.reader import Reader
-from cityorchestra_ld.store.snapshots import Difference, Snapshot, compare, keep_snapshot
+from cityorchestra_ld.store.snapshots import Snapshot, keep_snapshot
 from cityorchestra_ld.store.verify import problems
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
-_REMOVAL_COST: Final = 3.0  # against loading one triple; measured
-_CHURN: Final = 10_000  # triples changed by differences that a small store bears before it is rebuilt
 _KEEP_SNAPSHOTS: Final = timedelta(days=30)
 
 
@@ -104,7 +100,7 @@ class EmbeddedStore:
             return None
         target = folder / f"{info.sha256}.nt"
         with self._explained():
-            self._require(generation, info)
+            require_snapshot(self._layout, generation, info)
             with self._layout.snapshot(info.sha256).open("rb") as source, target.open("wb") as out:
                 zstandard.ZstdDecompressor().copy_stream(source, out)
         return target
@@ -188,7 +184,7 @@ class EmbeddedStore:
             work = Path(folder)
             generation = work / "generation"
             generation.mkdir()
-            built = self._build(work, generation / "db", parent, before, after)
+            built = build(self._layout, work, parent, before, after)
             manifest = Manifest(
                 number=number,
                 created=datetime.now(UTC),
@@ -200,6 +196,7 @@ class EmbeddedStore:
                 removed=built.removed,
                 inserted=built.inserted,
                 churn=built.churn,
+                merged=built.merged,
             )
             (generation / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
             (generation / "hold").touch()
@@ -208,61 +205,6 @@ class EmbeddedStore:
             sync_folder(self._layout.generations)
         self._switch(Pointer(number, number))
         return read_generation(self._layout.generation(number))
-
-    def _build(
-        self,
-        work: Path,
-        target: Path,
-        parent: Generation | None,
-        before: Mapping[str, GraphInfo],
-        after: Mapping[str, GraphInfo],
-    ) -> _Built:
-        """Make the RDF store of the new generation, the cheaper way."""
-        total = sum(info.triples for info in after.values())
-        if parent is not None:
-            changed = [
-                name for name in sorted(before.keys() | after.keys()) if _content(before.get(name)) != _content(after.get(name))
-            ]
-            differences = [
-                (name, self._compare(parent, before.get(name), after.get(name), work, str(index)))
-                for index, name in enumerate(changed)
-            ]
-            removed = sum(difference.removed for _, difference in differences)
-            inserted = sum(difference.inserted for _, difference in differences)
-            churn = read_manifest(parent.path).churn + removed + inserted
-            if removed * _REMOVAL_COST + inserted <= total and churn <= max(total, _CHURN):
-                writing.change(parent.path / "db", target, differences)
-                writing.check_counts(target, [after[name] for name in changed if name in after])
-                return _Built("difference" if changed else "unchanged", removed, inserted, churn)
-            for info in after.values():
-                self._require(parent, info)
-        writing.rebuild(self._layout, target, after.values())
-        writing.check_counts(target, after.values())
-        return _Built("rebuild", sum(info.triples for info in before.values()), total, 0)
-
-    def _compare(self, parent: Generation, old: GraphInfo | None, new: GraphInfo | None, work: Path, name: str) -> Difference:
-        if old is not None:
-            self._require(parent, old)
-        files = [None if info is None else self._layout.snapshot(info.sha256) for info in (old, new)]
-        return compare(files[0], files[1], work, name)
-
-    def _require(self, generation: Generation, info: GraphInfo) -> None:
-        """Have the snapshot of a published graph, from its generation when the file is lost."""
-        if self._layout.snapshot(info.sha256).exists():
-            return
-        with tempfile.TemporaryDirectory(dir=self._layout.scratch) as folder:
-            dump = Path(folder) / "graph.nt"
-            store = ox.Store.read_only(str(generation.path / "db"))
-            store.dump(str(dump), ox.RdfFormat.N_TRIPLES, from_graph=ox.NamedNode(info.graph))
-            made = keep_snapshot(self._layout, dump, self._namer(_scope(info)))
-        if made.sha256 != info.sha256:
-            raise StoreError(
-                Text(
-                    f"Le graphe <{info.graph}> de la génération {generation.number} n'est plus ce qui a été publié.",
-                    f"The graph <{info.graph}> of generation {generation.number} is not what was published any more.",
-                ),
-                hint=Text("Voyez `cityorchestra doctor`.", "See `cityorchestra doctor`."),
-            )
 
     def _described(self, info: GraphInfo, content: Path, scope: str) -> GraphInfo:
         status = content.stat()
@@ -309,18 +251,6 @@ class EmbeddedStore:
                 place=Place(file=str(self.root)),
                 hint=Text("Faites de la place, puis recommencez.", "Make room, then try again.") if full else None,
             ) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    method: str
-    removed: int
-    inserted: int
-    churn: int
-
-
-def _content(info: GraphInfo | None) -> str | None:
-    return info.sha256 if info and info.triples else None
 
 
 def _scope(info: GraphInfo) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +54,14 @@ def keep_snapshot(layout: Layout, content: Path, name_blank_node: Callable[[str]
     layout.prepare()
     with tempfile.TemporaryDirectory(dir=layout.scratch) as folder, ExitStack() as stack:
         work = Path(folder)
-        batches = _sorted_batches(_chunks(content, Normaliser(name_blank_node)), work, stack)
-        digest, triples = hashlib.sha256(), 0
-        temporary = work / "snapshot"
+        return write_snapshot(layout, _sorted_batches(_chunks(content, Normaliser(name_blank_node)), work, stack))
+
+
+def write_snapshot(layout: Layout, batches: Iterable[list[str]]) -> Snapshot:
+    """Keep lines that are sorted and unique already under their hash."""
+    digest, triples = hashlib.sha256(), 0
+    with tempfile.TemporaryDirectory(dir=layout.scratch) as folder:
+        temporary = Path(folder) / "snapshot"
         with temporary.open("wb") as raw:
             with zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False) as out:
                 for batch in batches:
@@ -173,18 +178,20 @@ def _spill(batches: Iterator[list[str]], path: Path) -> Path:
 
 
 def _merge(files: list[Path], stack: ExitStack) -> Iterator[list[str]]:
-    """
-    Merge sorted files block by block.
+    """Merge sorted files; sorting what is ready is a merge of runs, which is fast."""
+    for ready in in_step(files, stack):
+        yield sorted(set().union(*ready))
 
-    All lines up to the smallest of the blocks' last lines are complete; sorting them is a merge of runs, which is fast.
-    """
+
+def in_step(files: Sequence[Path], stack: ExitStack) -> Iterator[list[list[str]]]:
+    """Read sorted files in step: yield for each its next lines, such that equal lines of two files come at the same time."""
     streams = [read_lines(file, stack) for file in files]
     blocks = [list(itertools.islice(stream, _BATCH)) for stream in streams]
     while any(blocks):
         limit = min(block[-1] for block in blocks if block)
-        ready: list[str] = []
+        ready = []
         for index, block in enumerate(blocks):
             count = bisect.bisect_right(block, limit)
-            ready += block[:count]
+            ready.append(block[:count])
             blocks[index] = block[count:] or list(itertools.islice(streams[index], _BATCH))
-        yield sorted(dict.fromkeys(ready))
+        yield ready

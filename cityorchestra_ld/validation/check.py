@@ -144,6 +144,8 @@ class _Run:
             self._pass(self._merged() if self.survey.context else self.survey.data, together, marked=self.survey.foreign)
         if alone:
             self._pass(self.survey.data, alone, marked=False)
+        if not busy:  # no engine has read the data: read them, so that what is not RDF is refused all the same
+            data_graph.normalise(self.survey.data.path, self.folder, "again")
 
     def _merged(self) -> data_graph.Staged:
         """Put data and context in one file; blank nodes of the context get labels of their own."""
@@ -174,15 +176,15 @@ class _Run:
         if marked:
             rules = engine_shapes(self.shapes, active, _marks(active), ease=validator.fast)
             with _Marked(graph, self.folder) as file:
-                found = self._try(validator, file.with_nodes(self._pairs(active)), rules)
+                found = self._try(validator, file.with_nodes(self._pairs(active)), rules, _CAP)
         else:
-            found = self._try(validator, graph, engine_shapes(self.shapes, active, ease=validator.fast))
+            found = self._try(validator, graph, engine_shapes(self.shapes, active, ease=validator.fast), _CAP)
         if found.complete:
             self.tally.merge(found)
         else:
             self._judge_in_parts(validator, graph, active)
 
-    def _try(self, validator: Validator, graph: data_graph.Staged, rules: bytes, cap: int = _CAP) -> Tally:
+    def _try(self, validator: Validator, graph: data_graph.Staged, rules: bytes, cap: int) -> Tally:
         """Return what an engine finds; not complete when it finds as many results as it may."""
         tally = Tally(self.limits.report_samples)
         for row in validator.run(graph.path, rules, self.budget, cap=cap, blank=graph.blank):

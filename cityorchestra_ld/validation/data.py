@@ -112,8 +112,8 @@ def triples(path: Path) -> Iterator[tuple[bytes, bytes, bytes]]:
                 except ValueError:
                     raise NotPlainError from None
                 if (
-                    predicate[0] != 60
-                    or predicate[-1] != 62
+                    predicate[:1] != b"<"
+                    or predicate[-1:] != b">"
                     or rest[-3:] != b" .\n"
                     or subject[:1] not in (b"<", b"_")
                     or b"\\" in subject

@@ -240,16 +240,21 @@ def _notes(loaded: ShapesGraph) -> Iterator[Text]:
                 f"La forme {shape.describe()} compte des valeurs qualifiées sans dire lesquelles (sh:qualifiedValueShape).",
                 f"Shape {shape.describe()} counts qualified values without saying which (sh:qualifiedValueShape).",
             )
-        kinds = {
-            local_name(value.datatype.value)
-            for name in _BOUNDS
-            for value in shape.parameters.get(name, ())
-            if isinstance(value, ox.Literal)
-        }
-        if kinds & _UNORDERED:
-            yield Text(
-                f"La forme {shape.describe()} borne un {min(kinds & _UNORDERED)} : SPARQL ne sait pas les comparer, "
-                "toute valeur sera refusée.",
-                f"Shape {shape.describe()} puts a bound on {min(kinds & _UNORDERED)}: SPARQL cannot compare these, "
-                "so every value will be refused.",
-            )
+        yield from _date_notes(shape)
+
+
+def _date_notes(shape: Shape) -> Iterator[Text]:
+    bounds = (value for name in _BOUNDS for value in shape.parameters.get(name, ()) if isinstance(value, ox.Literal))
+    kinds = {local_name(value.datatype.value) for value in bounds}
+    if kinds & _UNORDERED:
+        kind = min(kinds & _UNORDERED)
+        yield Text(
+            f"La forme {shape.describe()} borne un {kind} : SPARQL ne sait pas les comparer, toute valeur sera refusée.",
+            f"Shape {shape.describe()} puts a bound on {kind}: SPARQL cannot compare these, every value will be refused.",
+        )
+    named = {local_name(value.value) for value in shape.parameters.get("datatype", ())}
+    if named & _UNORDERED - {"duration"} and "pattern" not in shape.parameters:
+        yield Text(
+            f"La forme {shape.describe()} demande un {min(named)} : les moteurs n'en vérifient pas la forme, ajoutez sh:pattern.",
+            f"Shape {shape.describe()} asks for a {min(named)}: engines do not check how it is written, add sh:pattern.",
+        )

@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
+import pyoxigraph as ox
+
 from cityorchestra_ld.errors import Place, Text, UsageError
 
 _UNRESERVED = "-._~"
 _SUB_DELIMS = "!$&'()*+,;=:@"
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UCSCHAR = re.compile("[\u00a0-\u200d\u2010-\u2029\u2030-\u2065\u206a-\ud7ff\uf900-\ufdcf\ufdf0-\uffef\U00010000-\U000dffff]")
-_FORBIDDEN = re.compile(r"[\x00-\x20<>\"{}|^`\\\x7f-\x9f]")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _MAX_IRI = 4000
 
@@ -53,7 +54,7 @@ def spellings(path: str) -> tuple[str, ...]:
     for safe in (_UNRESERVED, _SUB_DELIMS) if segments else ():
         for keep in (False, True):
             found.append("/".join(_escape(segment, safe, keep_letters=keep) for segment in segments))
-    return tuple(dict.fromkeys(item for item in found if not _FORBIDDEN.search(item)))
+    return tuple(dict.fromkeys(found))
 
 
 def to_uri(iri: str) -> str:
@@ -71,10 +72,19 @@ def is_web(iri: str) -> bool:
     return iri.startswith(("https://", "http://"))
 
 
+def is_iri(text: str) -> bool:
+    """Tell whether a text is an absolute IRI (RFC 3987), as the engine sees it."""
+    try:
+        ox.NamedNode(text)
+    except ValueError:
+        return False
+    return True
+
+
 def checked_iri(text: str) -> str:
     """Return an IRI that somebody typed; raise UsageError unless it is an absolute IRI."""
     iri = text.strip().removeprefix("<").removesuffix(">")
-    if not _ABSOLUTE.fullmatch(iri) or _FORBIDDEN.search(iri) or len(iri) > _MAX_IRI:
+    if not _ABSOLUTE.fullmatch(iri) or len(iri) > _MAX_IRI or not is_iri(iri):
         raise UsageError(
             Text("Ceci n'est pas une adresse (IRI) absolue.", "This is not an absolute IRI."),
             place=Place(value=text),
@@ -91,7 +101,7 @@ class Addresses:
 
     def iris(self, path: str) -> tuple[str, ...]:
         """List the IRIs that a request path such as `/id/stop/1001` may mean."""
-        return tuple(self.base + spelling for spelling in spellings(path.removeprefix("/")))
+        return tuple(iri for spelling in spellings(path.removeprefix("/")) if is_iri(iri := self.base + spelling))
 
     def is_ours(self, iri: str) -> bool:
         """Tell whether an IRI lies under the base of this territory."""

@@ -111,12 +111,6 @@ def describe(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
                       "Example: /describe?iri=http://id.insee.fr/geo/commune/35238"),
         )  # fmt: skip
     iri = checked_iri(text)
-    try:
-        N(iri)
-    except ValueError:
-        raise UsageError(
-            Text("Cette adresse (IRI) est mal formée.", "This IRI is malformed."), place=Place(value=text)
-        ) from None
     if site.addresses.is_ours(iri) and snapshot.exists(iri):
         said = f"?lang={ask.said_language}" if ask.said_language else ""
         return redirect(303, ask.root + (site.addresses.page(iri) or "/") + said, (("Vary", "Accept"),))

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import pyoxigraph as ox
-
 from cityorchestra_ld.errors import Place, QueryError, RefusedError, Text, UsageError
+from cityorchestra_ld.web.addresses import is_iri
 from cityorchestra_ld.web.http import Ask, read_fields, single
 from cityorchestra_ld.web.problems import MediaTypeError
 
@@ -68,13 +67,11 @@ def _graphs(fields: Mapping[str, tuple[str, ...]], name: str) -> tuple[str, ...]
     if len(values) > _GRAPHS:
         raise UsageError(Text(f"Trop de « {name} ».", f"Too many '{name}'."))
     for value in values:
-        try:
-            ox.NamedNode(value)
-        except ValueError:
+        if not is_iri(value):
             raise UsageError(
                 Text(f"« {name} » n'est pas une adresse absolue.", f"'{name}' is not an absolute IRI."),
                 place=Place(column=name, value=value),
-            ) from None
+            )
     return values
 
 

@@ -96,7 +96,7 @@ def test_a_whole_shape_fires_what_the_specification_says(case: dict[str, str], t
     assert same(fast) == same(here("pyshacl", *files))
 
 
-# --- random graphs and random shapes: the engines agree with each other --------------------------------------------------------
+# --- random graphs and random shapes: the engines agree with each other -------------------------------------------------------
 
 
 def each(*texts: str) -> st.SearchStrategy[str]:

@@ -105,8 +105,10 @@ def test_a_value_and_its_members_can_both_be_used(bench, json_rule):
 
 
 def test_a_truncated_document_is_an_error_and_leaves_nothing(bench, json_rule):
-    with pytest.raises(MappingError, match="not well-formed JSON"):
-        bench.run(json_rule('rml:reference "$.v"'), {"data.json": '[{"id":1,"v":2},{"id":'})
+    with pytest.raises(MappingError, match="not well-formed JSON") as caught:
+        bench.run(json_rule('rml:reference "$.v"'), {"data.json": '[{"id":1,"v":2},\n{"id":'})
+    assert caught.value.place is not None
+    assert (caught.value.place.file, caught.value.place.line) == ("data.json", 2)
     assert not list(bench.folder.glob("out.nq*"))
 
 

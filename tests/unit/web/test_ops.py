@@ -97,8 +97,13 @@ def test_a_bug_is_a_500_without_its_trace_and_can_be_found_in_the_log(city, monk
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"), [("/static/style.css", "text/css; charset=utf-8"), ("/static/favicon.svg", "image/svg+xml"), ("/favicon.ico", "image/svg+xml")]
-)  # fmt: skip
+    ("path", "kind"),
+    [
+        ("/static/style.css", "text/css; charset=utf-8"),
+        ("/static/favicon.svg", "image/svg+xml"),
+        ("/favicon.ico", "image/svg+xml"),
+    ],
+)
 def test_static_files_are_few_typed_and_validated(client, path, kind):
     answer = client.get(path)
     assert answer.status_code == 200

@@ -1,0 +1,107 @@
+"""A real server process on the loaded territory behaves as the README promises."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyoxigraph as ox
+import pytest
+import requests
+
+from cityorchestra_ld.territory import Territory
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = "https://ld.cityorchestra.example/"
+RESOURCES = [
+    "id/stop/star/1002",
+    "id/iris/352380101",
+    "id/obs/insee/iris-population/2021/352380101-population",
+    "id/dataset/star/arrets",
+    "id/epci/243500139",
+]
+RUNAWAY = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
+
+
+@pytest.fixture(scope="module")
+def server(loaded: Territory) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {"CITYORCHESTRA_STATE": str(loaded.state), "CITYORCHESTRA_TERRITORY": str(ROOT)}
+    command = [sys.executable, "-c", "from cityorchestra_ld.cli import main; main()", "serve", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        address = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(200):
+                try:
+                    if requests.get(f"{address}/-/ready", timeout=1).ok:
+                        break
+                except requests.ConnectionError:
+                    time.sleep(0.1)
+            else:
+                pytest.fail("the server is not ready after 20 s")
+            yield address
+        finally:
+            process.terminate()
+            assert process.wait(timeout=15) is not None
+
+
+@pytest.mark.parametrize("path", RESOURCES)
+def test_a_resource_answers_rdf_about_itself_and_a_french_page(server: str, path: str) -> None:
+    turtle = requests.get(f"{server}/{path}", headers={"Accept": "text/turtle"}, timeout=10)
+    assert turtle.status_code == 200 and turtle.history[0].status_code == 303
+    assert turtle.headers["Content-Type"].startswith("text/turtle")
+    quads = list(ox.parse(turtle.content, format=ox.RdfFormat.TURTLE))
+    assert any(quad.subject == ox.NamedNode(BASE + path) for quad in quads)
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    page = requests.get(f"{server}/{path}", headers=browser, timeout=10)
+    assert page.status_code == 200 and page.headers["Content-Type"].startswith("text/html")
+    assert re.search(r'<html[^>]* lang="fr"', page.text)
+
+
+def test_an_unknown_resource_is_404_and_an_unknown_type_406(server: str) -> None:
+    assert requests.get(f"{server}/id/stop/star/nowhere", timeout=10).status_code == 404
+    answer = requests.get(f"{server}/{RESOURCES[0]}", headers={"Accept": "image/png"}, timeout=10)
+    assert answer.status_code == 406
+
+
+def test_a_runaway_query_ends_at_its_deadline_and_others_answer_meanwhile(server: str) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        began = time.monotonic()
+        runaway = pool.submit(requests.post, f"{server}/sparql", data={"query": RUNAWAY, "timeout": "3"}, timeout=30)
+        time.sleep(0.3)
+        while not runaway.done():
+            assert requests.get(f"{server}/doc/epci/243500139", timeout=5).status_code == 200
+            assert requests.post(f"{server}/sparql", data={"query": "ASK { ?s ?p ?o }"}, timeout=5).status_code == 200
+            time.sleep(0.2)
+        assert runaway.result().status_code == 503
+        assert time.monotonic() - began < 10
+
+
+def test_a_nest_of_braces_does_not_take_the_service_down(server: str) -> None:
+    for nest in ("{" * 10_000, "SELECT * " + "{" * 5000 + "}" * 5000, "ASK { FILTER(" + "!" * 10_000 + "true) }"):
+        assert requests.post(f"{server}/sparql", data={"query": nest}, timeout=10).status_code == 400
+    assert requests.get(f"{server}/-/health", timeout=5).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/sparql-results+json", "json"),
+        ("application/sparql-results+xml", "xml"),
+        ("text/csv", "csv"),
+        ("text/tab-separated-values", "tab-separated-values"),
+    ],
+)
+def test_a_select_comes_in_the_form_that_was_asked_for(server: str, accept: str, kind: str) -> None:
+    query = "SELECT ?s { ?s a <http://vocab.gtfs.org/terms#Stop> } LIMIT 2"
+    answer = requests.get(f"{server}/sparql", params={"query": query}, headers={"Accept": accept}, timeout=10)
+    assert answer.status_code == 200 and kind in answer.headers["Content-Type"]
