@@ -23,7 +23,7 @@ setup: .venv/.ready        ## a virtual environment with the command `cityorches
 	@touch $@
 
 test: setup                ## all tests of every day
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 check: setup lint types imports docs ## what must hold before a commit, tests aside
 
@@ -44,7 +44,9 @@ conformance: setup         ## the official suites, counted in reports/conformanc
 	$(BIN)/pytest -q tests/conformance
 
 kill-test: setup           ## 50 random kill -9 during `cityorchestra run`
-	$(BIN)/python tools/kill_test.py
+	$(BIN)/python tools/kill_test.py --kills 50 \
+	  --prepare "env CITYORCHESTRA_STATE={state} $(BIN)/cityorchestra run insee/regions insee/departements insee/communes" \
+	  "env CITYORCHESTRA_STATE={state} $(BIN)/cityorchestra run star/arrets star/lignes star/info-trafic sailcoop/gtfs"
 
 wheel-test: setup          ## the wheel alone, in an empty environment, from another folder
 	tools/wheel_test.sh

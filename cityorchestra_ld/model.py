@@ -104,6 +104,7 @@ class Origin:
     triples_map: str
     term_map: str | None = None
     pointer: str | None = None  # JSON Pointer of the record or of the value
+    line: int | None = field(default=None, compare=False)  # of the rule in the mapping document
 
 
 class Severity(StrEnum):

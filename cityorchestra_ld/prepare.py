@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -52,6 +52,7 @@ class _Work:
     folder: Path
     seconds: dict[str, float] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     mapped: MapReport | None = None
     report: ValidationReport | None = None
     fingerprint: str = ""
@@ -128,7 +129,16 @@ class Preparer:
             raise _does_not_conform(work.report, work.folder)
         for table in work.tables.values():
             keep_source(self.territory.state, table.sha256, table.original)
+        work.files = self._keep_rules(dataset)
         return content
+
+    def _keep_rules(self, dataset: Dataset) -> dict[str, str]:
+        """Keep the files that say how the sources were read, for lineage when they have changed since."""
+        kept: dict[str, str] = {}
+        for path in (dataset.mapping, dataset.folder / "dataset.toml"):
+            kept[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            keep_source(self.territory.state, kept[path.name], path)
+        return kept
 
     def _shapes(self, dataset: Dataset) -> ShapesGraph:
         own = self.territory.root / "shapes" / f"{dataset.key}.ttl"
@@ -241,6 +251,7 @@ class Preparer:
                 SourceRecord(name=t.name, label=t.label, sha256=t.sha256, size=t.size, records=t.records, notes=t.notes)
                 for t in work.tables.values()
             ),
+            files=dict(work.files),
             failure=Failure.of(failure) if failure else None,
         )
 
@@ -284,26 +295,6 @@ def check_sources(plan: Plan, dataset: Dataset) -> None:
                     place=Place(file=str(dataset.mapping), column=reference),
                     hint=Text("Retirez-la de la correspondance.", "Remove it from the mapping."),
                 )
-
-
-def unknown_columns(table: Table, references: Iterable[str], mapping: Path) -> list[CityOrchestraError]:
-    """List the columns that a mapping asks of a CSV file and that are not in its header, each with the nearest name."""
-    findings: list[CityOrchestraError] = []
-    if table.format != "csv":
-        return findings
-    for reference in sorted(set(references) - set(table.columns)):
-        near = difflib.get_close_matches(reference, table.columns, n=1, cutoff=0.4)
-        findings.append(
-            MappingError(
-                Text(
-                    f"La colonne « {reference} » n'est pas dans « {table.label} ».",
-                    f"The column '{reference}' is not in '{table.label}'.",
-                ),
-                place=Place(file=str(mapping), column=reference),
-                hint=Text(f"La plus proche est « {near[0]} ».", f"The nearest is '{near[0]}'.") if near else None,
-            )
-        )
-    return findings
 
 
 def _does_not_conform(report: ValidationReport, folder: Path) -> DoesNotConformError:

@@ -80,6 +80,7 @@ class Run:
     engine: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # per stage
     sources: tuple[SourceRecord, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)  # mapping.yml, dataset.toml… as they were: name → kept hash
     failure: Failure | None = None
 
     @property

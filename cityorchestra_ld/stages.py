@@ -11,13 +11,14 @@ from typing import BinaryIO, Literal
 import pyoxigraph as ox
 
 from cityorchestra_ld import pipeline
-from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, StoreError, Text, UsageError
+from cityorchestra_ld.errors import MappingError, Place, RefusedError, StoreError, Text, UsageError
 from cityorchestra_ld.formats import DOCUMENT_FORMATS, GRAPH_FORMATS, RESULT_FORMATS, Format, named
 from cityorchestra_ld.governance.views import view
-from cityorchestra_ld.mapping import MapReport, materialize, read_mapping
-from cityorchestra_ld.model import Generation, Limits, SourceSpec, ValidationReport
+from cityorchestra_ld.mapping import MapReport, Plan, materialize, read_mapping
+from cityorchestra_ld.mapping.preview import Previewed, preview
+from cityorchestra_ld.model import Generation, Limits, SourceSpec, Table, ValidationReport
 from cityorchestra_ld.namespaces import prefixes
-from cityorchestra_ld.prepare import check_sources, unknown_columns
+from cityorchestra_ld.prepare import check_sources
 from cityorchestra_ld.queries import bind, term
 from cityorchestra_ld.runs import Run, RunFolder
 from cityorchestra_ld.sources import open_loose, stage
@@ -41,12 +42,31 @@ def map_dataset(territory: Territory, key: str, out: Path) -> MapReport:
 def map_file(mapping: Path, base_dir: Path, base_iri: str, out: Path) -> MapReport:
     """Map with any RML or YARRRML document; its sources are files under `base_dir`."""
     plan = read_mapping(mapping, base_iri=base_iri)
-    root = base_dir.resolve()
     with tempfile.TemporaryDirectory() as folder:
-        tables = {}
-        for source in plan.sources:
-            tables[source.spec.name] = open_loose(_inside(source.spec, root, mapping), Path(folder), Limits())
-        return materialize(plan, tables, out)
+        return materialize(plan, _loose(plan, mapping, base_dir, Path(folder)), out)
+
+
+def preview_dataset(territory: Territory, key: str, count: int) -> tuple[Previewed, ...]:
+    """Show the first records of each source of a dataset beside their triples."""
+    dataset = territory.dataset(key)
+    plan = read_mapping(dataset.mapping, base_iri=territory.base_iri)
+    check_sources(plan, dataset)
+    with tempfile.TemporaryDirectory() as folder:
+        tables = {spec.name: stage(spec, Path(folder), territory.limits) for spec in dataset.sources}
+        return preview(plan, tables, count)
+
+
+def preview_file(mapping: Path, base_dir: Path, base_iri: str, count: int) -> tuple[Previewed, ...]:
+    """Show the first records that any RML or YARRRML document reads, beside their triples."""
+    plan = read_mapping(mapping, base_iri=base_iri)
+    with tempfile.TemporaryDirectory() as folder:
+        return preview(plan, _loose(plan, mapping, base_dir, Path(folder)), count)
+
+
+def _loose(plan: Plan, mapping: Path, base_dir: Path, folder: Path) -> dict[str, Table]:
+    """Bring home the files that a mapping reads under one folder, without a contract."""
+    specs = {source.spec.name: _inside(source.spec, base_dir.resolve(), mapping) for source in plan.sources}
+    return {name: open_loose(spec, folder, Limits()) for name, spec in specs.items()}
 
 
 def _inside(spec: SourceSpec, root: Path, mapping: Path) -> SourceSpec:
@@ -58,26 +78,6 @@ def _inside(spec: SourceSpec, root: Path, mapping: Path) -> SourceSpec:
             hint=Text("Donnez le bon dossier avec --base-dir.", "Give the right folder with --base-dir."),
         )
     return replace(spec, path=path)
-
-
-def check(territory: Territory, key: str) -> list[CityOrchestraError]:
-    """Look at the mapping, its sources and its shapes before any row is mapped."""
-    dataset = territory.dataset(key)
-    findings: list[CityOrchestraError] = []
-    try:
-        plan = read_mapping(dataset.mapping, base_iri=territory.base_iri)
-        check_sources(plan, dataset)
-        with tempfile.TemporaryDirectory() as folder:
-            tables = {spec.name: stage(spec, Path(folder), territory.limits) for spec in dataset.sources}
-            for source in plan.sources:
-                findings += unknown_columns(tables[source.spec.name], source.references, dataset.mapping)
-    except CityOrchestraError as error:
-        findings.append(error)
-    try:
-        load_shapes(territory.shapes_of(dataset), base_iri=territory.base_iri)
-    except CityOrchestraError as error:
-        findings.append(error)
-    return findings
 
 
 def try_files(territory: Territory, key: str, files: Sequence[str]) -> tuple[Run, Path]:
@@ -153,7 +153,7 @@ def query(territory: Territory, text: str, bindings: Sequence[str], format_: str
     query_once(
         generation,
         inspected,
-        view(generation.graphs),
+        view(generation.graphs, asked_default=inspected.from_default, asked_named=inspected.from_named),
         _format(format_, offered).media_type,
         territory.limits,
         out,

@@ -9,7 +9,10 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+
+from cityorchestra_ld.check.pages import pages
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "cityorchestra_ld"
@@ -72,6 +75,14 @@ GENERATED = {
 }
 
 
+def check_page(name: str) -> str:
+    """Make one page of docs/check/ from the catalogue of the static check."""
+    return pages()[name]
+
+
+GENERATED |= {ROOT / "docs" / "check" / name: partial(check_page, name) for name in pages()}
+
+
 def problems(*, write: bool) -> Iterator[str]:
     """Yield one sentence for each thing that is not as it should be."""
     for path in modules():
@@ -87,6 +98,9 @@ def problems(*, write: bool) -> Iterator[str]:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             yield f"{path.relative_to(ROOT)} is out of date: run `python tools/check_docs.py --write`"
+    for page in (ROOT / "docs" / "check").glob("*.md"):
+        if page not in GENERATED:
+            yield f"{page.relative_to(ROOT)}: no such code of the static check"
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in LINK.findall(page.read_text(encoding="utf-8")):
             if "://" not in target and not (page.parent / target).exists():

@@ -220,7 +220,7 @@ class Definition:
 
 def published_terms(folder: Path) -> dict[str, Definition]:
     """
-    Read every vocabulary file; a term is what is a subject with a type in a file of its own vocabulary.
+    Read every vocabulary file; a term is what has a type, or an inverse, in a file of its own vocabulary.
 
     A vocabulary that repeats the terms of another one does not define them: where a namespace has files of its own (those in
     which it is the commonest), only these count.
@@ -233,8 +233,12 @@ def published_terms(folder: Path) -> dict[str, Definition]:
         terms: dict[str, set[str]] = {}
         data = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
         for quad in ox.parse(data, format=ox.RdfFormat.TURTLE, base_iri="http://base.invalid/"):
-            if quad.predicate.value == f"{RDF}type" and isinstance(quad.subject, ox.NamedNode):
+            if not isinstance(quad.subject, ox.NamedNode):
+                continue
+            if quad.predicate.value == f"{RDF}type":
                 terms.setdefault(quad.subject.value, set()).add(quad.object.value)
+            elif quad.predicate.value == f"{OWL}inverseOf":  # DCAT 3 defines its inverse properties in this way only
+                terms.setdefault(quad.subject.value, set()).add(f"{OWL}ObjectProperty")
         files[source] = terms
     homes: dict[str, set[str]] = {}
     for source, terms in files.items():

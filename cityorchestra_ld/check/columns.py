@@ -177,8 +177,13 @@ def _unwanted(use: Use, source: LogicalSource, spec: SourceSpec | None, known: _
         return
     last = use.reference.removesuffix("[*]").rpartition(".")[2]
     reason = personal.by_name(last, known.names if known else ())
-    if reason is not None and not use.join:
+    if reason is not None and not use.join and not _is_figure(use.reference, spec):
         yield finding("MAP-104", place, column=use.reference, reason=reason)
+
+
+def _is_figure(reference: str, spec: SourceSpec | None) -> bool:
+    """Tell whether the contract promises a number: "PDL" is then how many delivery points there are, not which one."""
+    return any(column.name == reference and column.kind in ("integer", "decimal") for column in spec.columns) if spec else False
 
 
 # --- sources ------------------------------------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from cityorchestra_ld.check.findings import Finding, finding
+from cityorchestra_ld.check.findings import Finding, finding, near
 from cityorchestra_ld.check.symbols import Made
 from cityorchestra_ld.check.world import World
-from cityorchestra_ld.errors import Place
+from cityorchestra_ld.errors import Place, Text
 from cityorchestra_ld.mapping.plan import Fixed, Join, Plan, Template, TermMap, TriplesMap
 from cityorchestra_ld.mapping.terms import has_scheme
 from cityorchestra_ld.namespaces import REUSED
@@ -46,10 +46,12 @@ def _scheme(plan: Plan, made: Made) -> Iterator[Finding]:
     found = _SCHEME.match(made.strings.prefix)
     if found and found[1].lower() not in _SCHEMES:
         place = Place(file=str(plan.path), line=made.line, value=made.strings.shown, rule=made.triples_map)
-        from cityorchestra_ld.check.findings import near
-
-        known = REUSED.get(found[1].lower())
-        yield finding("MAP-401", place, hint=near(known), given=made.strings.shown, prefix=found[1])
+        shown, prefix = made.strings.shown, found[1]
+        message = Text(
+            f"« {shown} » : « {prefix}: » n'est ni un préfixe déclaré ni un protocole connu.",
+            f"'{shown}': '{prefix}:' is neither a declared prefix nor a known scheme.",
+        )
+        yield finding("MAP-401", place, hint=near(REUSED.get(prefix.lower())), message=message)
 
 
 def _templates(item: TriplesMap) -> Iterator[tuple[TermMap, int | None]]:

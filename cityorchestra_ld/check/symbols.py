@@ -106,7 +106,7 @@ class Deriver:
             kind=subject.kind,
             strings=subject.strings if item.subject.expression is not None else Strings.of(f"_:{item.name}"),
             name=item.name,
-            line=item.line,
+            line=subject.line,
             source=self.plan.source_key(item.source),
             conditional=item.condition is not None,
             own=self.own,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,11 @@ from cityorchestra_ld.check.world import Group, World
 from cityorchestra_ld.errors import Place, Text
 from cityorchestra_ld.namespaces import GEO, OWL, RDF, RDFS, SKOS, XSD
 
-_ANY: Final = frozenset({RDFS + "Resource", OWL + "Thing", RDFS + "Class", OWL + "Class"})
+_ANY: Final = frozenset({
+    RDFS + "Resource", OWL + "Thing", RDFS + "Class", OWL + "Class",
+    # roles that any thing may play, which nobody states
+    "http://www.w3.org/ns/odrl/2/Asset", "http://www.w3.org/ns/prov#Entity", "http://www.w3.org/ns/sosa/FeatureOfInterest",
+})  # fmt: skip
 _LITERALS: Final = frozenset({RDFS + "Literal", RDF + "langString", RDF + "PlainLiteral", RDF + "HTML", RDF + "XMLLiteral"})
 _INTEGERS: Final = frozenset(
     XSD + name
@@ -26,8 +31,15 @@ _TEXTS: Final = frozenset(
     XSD + name for name in ("string", "normalizedString", "token", "language", "Name", "NCName", "NMTOKEN")
 )
 _INSTANTS: Final = frozenset({XSD + "dateTime", XSD + "dateTimeStamp"})
+_DURATIONS: Final = frozenset({XSD + "duration", XSD + "dayTimeDuration", XSD + "yearMonthDuration"})
 _A_LINK: Final = Text("un lien (IRI)", "a link (IRI)")
 _A_VALUE: Final = Text("une valeur", "a value")
+_MAKE_LINK: Final = Text(
+    "Ajoutez ~iri à la valeur, ou prenez une propriété de texte.", "Add ~iri to the value, or take a text property."
+)
+_MAKE_VALUE: Final = Text(
+    "Retirez ~iri, ou prenez une propriété qui relie des choses.", "Remove ~iri, or take a property that links things."
+)
 
 
 @dataclass(slots=True)
@@ -105,13 +117,12 @@ class TermCheck:
         said = {c.iri for c in group.classes}
         if not said or any(self.vocabulary.get(iri) is None for iri in said):
             return
-        around = self.world.alike(group)
-        for wanted in entry.domain:
-            if not wanted & _ANY and not any(self.world.is_a(around, name) for name in wanted):
-                yield finding(
-                    "MAP-206", place, property=self.vocabulary.shorten(entry.iri), wanted=self._either(wanted),
-                    rule=made.triples_map, given=self._either(said),
-                )  # fmt: skip
+        around, wanted = self.world.alike(group), _any_of(entry.domain)
+        if wanted and not any(self.world.is_a(around, name) for name in wanted):
+            yield finding(
+                "MAP-206", place, property=self.vocabulary.shorten(entry.iri), wanted=self._either(wanted),
+                rule=made.triples_map, given=self._either(said),
+            )  # fmt: skip
 
     def _nature(self, entry: Entry, made: Made) -> Text | None:
         """Return what is wanted when the rule gives a value for a link, or a link for a value."""
@@ -126,11 +137,7 @@ class TermCheck:
 
     def _wrong_nature(self, entry: Entry, made: Made, place: Place, *, wanted: Text) -> Finding:
         link = wanted is _A_LINK
-        advice = (
-            Text("Ajoutez ~iri à la valeur, ou prenez une propriété de texte.", "Add ~iri to the value, or take a text property.")
-            if link
-            else Text("Retirez ~iri, ou prenez une propriété qui relie des choses.", "Remove ~iri, or take a property that links things.")
-        )  # fmt: skip
+        advice = _MAKE_LINK if link else _MAKE_VALUE
         given = _A_VALUE if link else _A_LINK
         shown = made.strings.shown
         return finding(
@@ -139,14 +146,12 @@ class TermCheck:
         )  # fmt: skip
 
     def _range(self, entry: Entry, made: Made, place: Place) -> Iterator[Finding]:
-        for wanted in entry.range:
-            if wanted & _ANY:
-                continue
-            given = self._outside(wanted, made)
-            if given is not None:
-                yield finding(
-                    "MAP-208", place, property=self.vocabulary.shorten(entry.iri), wanted=self._either(wanted), given=given
-                )  # fmt: skip
+        wanted = _any_of(entry.range)
+        given = self._outside(wanted, made) if wanted else None
+        if given is not None:
+            yield finding(
+                "MAP-208", place, property=self.vocabulary.shorten(entry.iri), wanted=self._either(wanted), given=given
+            )  # fmt: skip
 
     def _outside(self, wanted: frozenset[str], made: Made) -> Text | str | None:
         """Say what the rule gives when it is certainly not in the range."""
@@ -181,7 +186,7 @@ class TermCheck:
             names = {code.removeprefix(scheme): code for code in known}
             local = iri.removeprefix(scheme)
             yield finding(
-                "MAP-209", place, level=Level.WARNING, hint=near(_closest(local, names)), code=local,
+                "MAP-209", place, level=Level.WARNING, hint=near(_closest(local, names)), notation=local,
                 scheme=scheme.rstrip("/").rpartition("/")[2],
             )  # fmt: skip
 
@@ -193,9 +198,13 @@ class TermCheck:
         )
 
 
-def _closest(name: str, names: Iterable[str]) -> str | None:
-    import difflib
+def _any_of(sets: Iterable[frozenset[str]]) -> frozenset[str]:
+    """Join domains (or ranges): most vocabularies mean several as a choice, whatever RDFS says; nothing when any will do."""
+    wanted = frozenset[str]().union(*sets)
+    return frozenset() if wanted & _ANY else wanted
 
+
+def _closest(name: str, names: Iterable[str]) -> str | None:
     found = difflib.get_close_matches(name, list(names), n=1, cutoff=0.4)
     return found[0] if found else None
 
@@ -206,7 +215,7 @@ def _compatible(given: frozenset[str] | None, wanted: frozenset[str]) -> bool:
         return True
     for one in given:
         for other in wanted:
-            if one == other or {one, other} <= _TEXTS or {one, other} <= _INSTANTS:
+            if one == other or any({one, other} <= family for family in (_TEXTS, _INSTANTS, _DURATIONS)):
                 return True
             if {one, other} <= _INTEGERS or (other == XSD + "decimal" and one in _INTEGERS):
                 return True

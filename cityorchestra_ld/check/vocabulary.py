@@ -61,6 +61,7 @@ class Vocabulary:
     prefixes: dict[str, str] = field(default_factory=dict)
     complete: set[str] = field(default_factory=set)
     concepts: set[str] = field(default_factory=set)  # codes of the code lists
+    stated: dict[str, set[str]] = field(default_factory=dict)  # rdfs:subClassOf in the ontology files, as validation sees it
     _above: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def get(self, iri: str) -> Entry | None:
@@ -105,6 +106,18 @@ class Vocabulary:
     def is_a(self, iri: str, wanted: str) -> bool:
         """Tell whether a class (or property) is a kind of another, itself included."""
         return wanted in _NO_NEWS or wanted in self.above(iri)
+
+    def is_instance(self, iri: str, wanted: str) -> bool:
+        """Tell whether instances of a class are instances of another for SHACL (section 1.1), which sees the files only."""
+        waiting, seen = [iri], {iri}
+        while waiting:
+            current = waiting.pop()
+            if current == wanted:
+                return True
+            following = self.stated.get(current, set()) - seen
+            seen |= following
+            waiting += following
+        return False
 
     def disjoint(self, one: str, other: str) -> tuple[str, str] | None:
         """Return the two classes above (or equal to) these that exclude each other, if there are."""
@@ -195,6 +208,8 @@ def load_vocabulary(files: Iterable[Path], base_iri: str) -> Vocabulary:
         types = {node.value for node in said[RDF + "type"]}
         if SKOS + "Concept" in types:
             found.concepts.add(subject)
+        if above := {node.value for node in said[RDFS + "subClassOf"] if isinstance(node, ox.NamedNode)}:
+            found.stated[subject] = above
         if subject.startswith("_:") or not types & (_CLASS_TYPES | _KIND_OF_TYPE.keys()):
             continue
         found.entries[subject] = _merge(base.entries.get(subject), _declared(triples, subject, types))

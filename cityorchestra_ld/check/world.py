@@ -116,8 +116,12 @@ class World:
         return self._reached[made.strings]
 
     def is_a(self, nodes: Iterable[Node], wanted: str) -> bool:
-        """Tell whether one of the nodes is said to be of a class, directly or through a narrower class."""
+        """Tell whether one of the nodes is of a class, by everything that vocabularies say of classes."""
         return any(self.vocabulary.is_a(said.iri, wanted) for node in nodes for said in node.classes)
+
+    def is_instance(self, nodes: Iterable[Node], wanted: str) -> bool:
+        """Tell whether one of the nodes is of a class as SHACL sees it: by the ontology files of the territory."""
+        return any(self.vocabulary.is_instance(said.iri, wanted) for node in nodes for said in node.classes)
 
 
 # --- what is written in Turtle ------------------------------------------------------------------------------------------------

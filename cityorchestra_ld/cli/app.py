@@ -128,55 +128,6 @@ def rollback(
     return 0
 
 
-@app.command("map")
-def map_(
-    key: Annotated[str | None, typer.Argument(metavar="[P/D]")] = None,
-    mapping: Annotated[Path | None, typer.Option("--mapping", help="Fichier RML ou YARRRML. / RML or YARRRML file.")] = None,
-    base_dir: Annotated[Path | None, typer.Option("--base-dir", help="Dossier des sources. / Folder of the sources.")] = None,
-    base_iri: Annotated[str, typer.Option("--base-iri")] = "http://example.com/",
-    out: Annotated[Path | None, typer.Option("--out", help="Fichier N-Quads. / N-Quads file.")] = None,
-    folder: TerritoryOption = None,
-    json: JsonOption = False,
-) -> int:
-    """Traduire en RDF, sans valider ni publier. / Map to RDF, without validation or publication."""
-    from cityorchestra_ld import stages
-
-    if out is None or (key is None) == (mapping is None):
-        raise UsageError(
-            Text(
-                "Donnez P/D ou --mapping M --base-dir D, et --out F.nq.",
-                "Give P/D or --mapping M --base-dir D, and --out F.nq.",
-            )
-        )
-    if key is not None:
-        report = stages.map_dataset(territory(folder), key, out)
-    else:
-        report = stages.map_file(mapping, base_dir or mapping.parent, base_iri, out)  # type: ignore[arg-type, union-attr]
-    if json:
-        show.as_json(report)
-    else:
-        for name, count in report.per_map.items():
-            show.say(Text(f"{count:>10} quads  {name}", f"{count:>10} quads  {name}"))
-        show.say(Text(f"{report.quads} quads dans {out}.", f"{report.quads} quads in {out}."))
-    return 0
-
-
-@app.command()
-def check(key: Key, folder: TerritoryOption = None, json: JsonOption = False) -> int:
-    """Vérifier une correspondance avant de lire une ligne. / Check a mapping before any row is read."""
-    from cityorchestra_ld import stages
-
-    findings = stages.check(territory(folder), key)
-    if json:
-        show.as_json(findings)
-    else:
-        for finding in findings:
-            show.failure(finding)
-        if not findings:
-            show.say(Text(f"{key} : rien à signaler.", f"{key}: nothing to report."))
-    return findings[0].exit_code if findings else 0
-
-
 @app.command()
 def validate(
     key: Annotated[str | None, typer.Argument(metavar="[P/D]")] = None,
@@ -301,3 +252,6 @@ def runs_show(
     run_ = RunFolder(where.state).load(identity)
     show.as_json(run_) if json else show.run_details(run_)
     return 0
+
+
+from cityorchestra_ld.cli import steward as _steward  # noqa: E402, F401  # registers check, map, explain and new

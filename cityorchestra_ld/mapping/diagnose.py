@@ -68,7 +68,7 @@ def _failure(opened: Workspace, unit: Unit, check: Check, record: int, value: st
 
 def spreadsheet_row(table: Table, record: int) -> int:
     """Return the row that a spreadsheet shows for a record; the number of the record for JSON."""
-    return table.header_row + record if table.format == "csv" else record
+    return table.row(record) if table.format == "csv" else record
 
 
 def label_of(table: Table, reference: str) -> str:

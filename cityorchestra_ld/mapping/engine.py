@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,8 @@ from cityorchestra_ld.mapping.diagnose import explain_failure
 from cityorchestra_ld.mapping.expressions import Check
 from cityorchestra_ld.mapping.plan import Plan, TriplesMap
 from cityorchestra_ld.mapping.relations import Rows, UnknownReferenceError, ViewError
-from cityorchestra_ld.mapping.sql import text
-from cityorchestra_ld.mapping.statements import Compiled, MapCompiler
+from cityorchestra_ld.mapping.sql import all_of, text
+from cityorchestra_ld.mapping.statements import Compiled, Line, MapCompiler
 from cityorchestra_ld.mapping.vocabulary import nearest
 from cityorchestra_ld.mapping.workspace import Workspace, workspace
 from cityorchestra_ld.model import Table
@@ -45,11 +45,24 @@ class Unit:
     @property
     def statement(self) -> str:
         """Write the SELECT that gives, for each record, all its lines as one text."""
-        chunks = [line.sql for compiled in self.maps for line in compiled.lines]
-        whole = (
-            f"unnest([concat_ws(chr(10), {', '.join(chunks)})]) AS l"  # a filter does not go below an unnest, where it would
-        )
-        return f"SELECT l FROM ({self.rows.select(whole)}) WHERE l <> ''"  # make the optimiser write the text twice
+        lines = [line for compiled in self.maps for line in compiled.lines]
+        some = self._some_line(lines)
+        if some is None:  # ask the text itself; below an unnest a filter is not pushed, where it would make the text twice
+            whole = f"unnest([concat_ws(chr(10), {', '.join(line.sql() for line in lines)})]) AS l"
+            return f"SELECT l FROM ({self.rows.select(whole)}) WHERE l <> ''"
+        sure = frozenset.intersection(*some)
+        where = " OR ".join(f"({all_of(sorted(guards))})" for guards in some) if all(some) else None
+        return self.rows.select(f"concat_ws(chr(10), {', '.join(line.sql(sure) for line in lines)}) AS l", where=where)
+
+    @staticmethod
+    def _some_line(lines: Sequence[Line]) -> list[frozenset[str]] | None:
+        """Return the least conditions under which a record gives a line, when plain columns decide it."""
+        wholes = [line.whole for line in lines]
+        plain = {frozenset(whole.guards) for whole in wholes if not whole.loops}
+        least = [guards for guards in plain if not any(other < guards for other in plain)]
+        if not least or not all(any(guards <= frozenset(whole.guards) for guards in least) for whole in wholes):
+            return None
+        return None if any("co$" in guard for guards in least for guard in guards) else sorted(least, key=sorted)
 
     @property
     def counting(self) -> str:
@@ -135,6 +148,8 @@ def materialize(
         with workspace(plan, tables, out.parent, threads=threads, memory_mb=memory_mb) as opened:
             report = _run(opened, part, default_graph)
         part.replace(out)
+    except OSError as error:
+        raise disk_error(error, out) from error
     finally:
         part.unlink(missing_ok=True)
     return report
@@ -194,13 +209,10 @@ def _join(pieces: Iterable[Path], part: Path) -> None:
         part.write_bytes(b"")
         return
     existing[0].replace(part)
-    try:
-        with part.open("ab") as out:
-            for piece in existing[1:]:
-                with piece.open("rb") as source:
-                    shutil.copyfileobj(source, out, 1 << 20)
-    except OSError as error:
-        raise disk_error(error, part) from error
+    with part.open("ab") as out:
+        for piece in existing[1:]:
+            with piece.open("rb") as source:
+                shutil.copyfileobj(source, out, 1 << 20)
 
 
 def disk_error(error: Exception, path: Path) -> CityOrchestraError:

@@ -40,12 +40,14 @@ class _Found:
     object: str | None
 
 
-def trace(plan: Plan, tables: Mapping[str, Table], wanted: Sequence[Wanted]) -> Mapping[Wanted, tuple[Origin, ...]]:
+def trace(
+    plan: Plan, tables: Mapping[str, Table], wanted: Sequence[Wanted], *, most: int = 50
+) -> Mapping[Wanted, tuple[Origin, ...]]:
     """
     Return the cells and rules that made each wanted triple; nothing when no rule of the plan makes it.
 
     Without an object, every triple of the subject and predicate is traced; without a predicate, the records that make the
-    subject.
+    subject. Of what a rule makes from many rows, the first `most` are named.
     """
     unique = list(dict.fromkeys(wanted))
     found: dict[Wanted, dict[Origin, None]] = {item: {} for item in unique}
@@ -55,7 +57,7 @@ def trace(plan: Plan, tables: Mapping[str, Table], wanted: Sequence[Wanted]) -> 
         _load(opened, unique)
         for unit in compile_units(opened, strict=False):
             source = plan.base_source(unit.source)
-            hits = [(compiled, hit) for compiled in unit.maps for hit in _hits(opened, compiled, unique)]
+            hits = [(compiled, hit) for compiled in unit.maps for hit in _hits(opened, compiled, unique, most)]
             places = _places(opened, source, {hit.record for _, hit in hits})
             for compiled, hit in hits:
                 origin = _origin(opened.tables[source.spec.name], compiled, hit, places)
@@ -122,7 +124,7 @@ def _references(line: Line) -> tuple[str, ...]:
     return line.object.references or line.subject.references
 
 
-def _hits(opened: Workspace, compiled: Compiled, wanted: Sequence[Wanted]) -> Iterator[_Found]:
+def _hits(opened: Workspace, compiled: Compiled, wanted: Sequence[Wanted], most: int) -> Iterator[_Found]:
     """Run one triples map backwards: keep the rows of wanted subjects, make their triples, keep the wanted ones."""
     if not any(item.subject.startswith(compiled.prefix) for item in wanted):
         return
@@ -144,7 +146,8 @@ def _hits(opened: Workspace, compiled: Compiled, wanted: Sequence[Wanted]) -> It
     query = (
         f"SELECT DISTINCT w.i, x.n, x.t.k, x.t.c, x.t.o FROM ({inner}) x JOIN co_wanted w ON w.s = x.t.s "
         f"AND w.p IS NOT DISTINCT FROM (CASE WHEN w.p IS NULL THEN NULL ELSE x.t.p END) AND (w.o IS NULL OR w.o = x.t.o) "
-        f"AND ((w.p IS NULL) = (x.t.k = {len(lines)})) ORDER BY x.n, x.t.k"
+        f"AND ((w.p IS NULL) = (x.t.k = {len(lines)})) "
+        f"QUALIFY dense_rank() OVER (PARTITION BY w.i ORDER BY x.n) <= {most} ORDER BY x.n, x.t.k"
     )
     for number, record, position, cells, value in opened.execute(query).fetchall():
         line = lines[position] if position < len(lines) else None
@@ -196,6 +199,7 @@ def _origin(table: Table, compiled: Compiled, hit: _Found, places: Mapping[int, 
         triples_map=compiled.map.name,
         term_map=hit.line.part if hit.line is not None else "subject",
         pointer=_pointer(places.get(hit.record), labels),
+        line=(hit.line.line if hit.line is not None else None) or compiled.map.line,
     )
 
 

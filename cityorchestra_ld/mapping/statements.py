@@ -49,11 +49,10 @@ class Line:
         value = combine(used, [*parts, Lit(" .")])
         return replace(value, guards=tuple(dict.fromkeys((*self.guards, *value.guards))))
 
-    @property
-    def sql(self) -> str:
-        """Return the text of all lines that one row gives."""
+    def sql(self, sure: frozenset[str] = frozenset()) -> str:
+        """Return the text of all lines that one row gives, where some conditions are known to hold."""
         whole = self.whole
-        return lines(guarded(whole.guards, whole.sql), whole.loops)
+        return lines(guarded([guard for guard in whole.guards if guard not in sure], whole.sql), whole.loops)
 
     @property
     def count(self) -> str:

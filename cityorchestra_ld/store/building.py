@@ -81,9 +81,8 @@ def _merged(
     if old == new:
         return known
     no_surprise = all(name in old for name in new if name in before)  # none was there already, and becomes public now
-    if known is None and no_surprise:
-        if merge.surely_disjoint(ox.Store.read_only(str(parent.path / "db")), after, differences):
-            return None
+    if known is None and no_surprise and merge.surely_disjoint(parent.path / "db", after, differences):
+        return None
     for info in merge.members(after):
         require_snapshot(layout, parent, info)
     return merge.merge(layout, after)
@@ -93,11 +92,11 @@ def _differences(
     layout: Layout, work: Path, parent: Generation, before: Mapping[str, GraphInfo], after: Mapping[str, GraphInfo]
 ) -> dict[str, Difference]:
     """Compare the graphs whose content is not the same."""
-    result = {}
+    result: dict[str, Difference] = {}
     for name in sorted(before.keys() | after.keys()):
         old, new = before.get(name), after.get(name)
         if _content(old) != _content(new):
-            if old is not None and name != merge.MERGED:
+            if old is not None:
                 require_snapshot(layout, parent, old)
             files = [layout.snapshot(info.sha256) if info else None for info in (old, new)]
             label = "merged" if name == merge.MERGED else str(len(result))

@@ -1,8 +1,8 @@
 """Keep the public default graph a set: a triple that two of its graphs hold is answered once, not twice.
 
-The engine reads a default graph of several graphs one after the other, and counts a shared triple once for each; SPARQL wants the
-RDF merge (SPARQL 1.1 Query, section 13.1). So where public graphs share triples, the smaller ones are covered by one hidden graph
-that holds what only they hold, and a plain query is given this graph in their place.
+The engine reads a default graph of several graphs one after the other, and counts a shared triple once for each; SPARQL wants
+the RDF merge (SPARQL 1.1 Query, section 13.1). So where public graphs share triples, the smaller ones are covered by one hidden
+graph that holds what only they hold, and a plain query is given this graph in their place.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _only_in(files: Sequence[Path], covered: set[int]) -> Iterator[list[str]]:
                 yield sorted(inside)
 
 
-def surely_disjoint(parent: ox.Store, graphs: Mapping[str, GraphInfo], differences: Mapping[str, Difference]) -> bool:
+def surely_disjoint(parent: Path, graphs: Mapping[str, GraphInfo], differences: Mapping[str, Difference]) -> bool:
     """
     Tell whether a small change keeps public graphs without shared triples, when they had none before.
 
@@ -97,10 +97,11 @@ def surely_disjoint(parent: ox.Store, graphs: Mapping[str, GraphInfo], differenc
     changed = {name: difference for name, difference in differences.items() if name in public and difference.inserted}
     if sum(difference.inserted for difference in changed.values()) > _FEW:
         return False
+    store = ox.Store.read_only(str(parent))
     seen: set[ox.Triple] = set()
     for name, difference in changed.items():
         for quad in ox.parse(path=str(difference.insertions), format=ox.RdfFormat.N_TRIPLES, lenient=True):
-            elsewhere = parent.quads_for_pattern(quad.subject, quad.predicate, quad.object, None)
+            elsewhere = store.quads_for_pattern(quad.subject, quad.predicate, quad.object, None)
             names = {str(other.graph_name.value) for other in elsewhere if isinstance(other.graph_name, ox.NamedNode)}
             if quad.triple in seen or (names & public) - {name}:
                 return False

@@ -255,6 +255,6 @@ def _date_notes(shape: Shape) -> Iterator[Text]:
     named = {local_name(value.value) for value in shape.parameters.get("datatype", ())}
     if named & _UNORDERED - {"duration"} and "pattern" not in shape.parameters:
         yield Text(
-            f"La forme {shape.describe()} demande un {min(named)} : les moteurs n'en vérifient pas la forme, ajoutez sh:pattern.",
-            f"Shape {shape.describe()} asks for a {min(named)}: engines do not check how it is written, add sh:pattern.",
+            f"La forme {shape.describe()} demande un {min(named)}, que les moteurs ne vérifient pas : ajoutez sh:pattern.",
+            f"Shape {shape.describe()} asks for a {min(named)}, which engines do not check: add sh:pattern.",
         )

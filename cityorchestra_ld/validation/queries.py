@@ -63,12 +63,17 @@ class Token:
         return self.text[1:] if self.kind == "variable" else ""
 
 
-def tokens(query: str) -> Iterator[Token]:
-    """Cut a query into tokens; comments and spaces are dropped."""
+def tokenize(query: str) -> Iterator[Token]:
+    """Cut a query into tokens that together are its whole text; a comment becomes a space."""
     for match in _TOKEN.finditer(query):
         kind = match.lastgroup or "other"
-        if kind != "comment" and not match.group().isspace():
-            yield Token(kind, match.group())
+        blank = kind == "comment" or match.group().isspace()
+        yield Token("space", " ") if blank else Token(kind, match.group())
+
+
+def tokens(query: str) -> Iterator[Token]:
+    """Cut a query into tokens; comments and spaces are dropped."""
+    return (token for token in tokenize(query) if token.kind != "space")
 
 
 def judge(

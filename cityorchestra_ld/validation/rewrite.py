@@ -9,28 +9,59 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.namespaces import OWL, RDFS, SH
 from cityorchestra_ld.validation.graph import FIRST, NIL, REST, TYPE, Node, Term
+from cityorchestra_ld.validation.setwise import MARK, Setwise, focus_message, mention_focus
 from cityorchestra_ld.validation.shapes import Shape, ShapesGraph
 from cityorchestra_ld.validation.vocabulary import TARGETS
 
-MARK: Final = "urn:x-cityorchestra:focus:"  # predicate of the triples that point at chosen focus nodes
+SET: Final = "urn:x-cityorchestra:set:"  # shapes that stand for constraints judged set by set
 _SEPARATOR: Final = "\x1f"  # between the language and the text of a message, so that it survives every engine
 _TARGETS: Final = frozenset(SH + name for name in TARGETS)
 _SILENT: Final = frozenset({f"{SH}name", f"{SH}description", f"{SH}order", f"{SH}group", f"{OWL}imports"})
 
 
 def engine_shapes(
-    loaded: ShapesGraph, active: Collection[Shape], marks: Mapping[str, int] | None = None, *, ease: bool = False
+    loaded: ShapesGraph,
+    active: Collection[Shape],
+    marks: Mapping[str, int] | None = None,
+    *,
+    ease: bool = False,
+    sets: Mapping[str, Setwise] | None = None,
 ) -> bytes:
     """
     Write the shapes as N-Triples; only the active ones keep a target.
 
     With `marks` (shape → number), a marked shape targets the objects of `MARK` + number instead of its own targets. Messages go
     out only where an engine has something to fill in (SPARQL constraints). With `ease`, `sh:class` is written another way where
-    nobody sees the difference: the fast engine takes quadratic time when it fails often, as in the members of `sh:or`.
+    nobody sees the difference: the fast engine takes quadratic time when it fails often, as in the members of `sh:or`. `sets`
+    (name of a stand-in → constraint) are judged for all marked nodes at once.
     """
     silent = _silent(loaded) if ease else frozenset()
-    triples = _triples(loaded, {shape.id for shape in active}, marks, silent)
-    return "".join(f"{s} {ox.NamedNode(p)} {o} .\n" for s, p, o in triples).encode()
+    apart = {(item.shape, item.constraint) for item in (sets or {}).values()}
+    lines = [
+        f"{s} {ox.NamedNode(p)} {o} .\n"
+        for s, p, o in _triples(loaded, {shape.id for shape in active}, marks, silent)
+        if p != f"{SH}sparql" or (str(s), str(o)) not in apart
+    ]
+    for name, item in (sets or {}).items():
+        lines += [f"{s} {ox.NamedNode(p)} {o} .\n" for s, p, o in _stand_in(loaded, name, item, (marks or {})[item.shape])]
+    return "".join(lines).encode()
+
+
+def _stand_in(loaded: ShapesGraph, name: str, item: Setwise, mark: int) -> Iterator[tuple[Node, str, Term]]:
+    shape, constraint = ox.NamedNode(name.strip("<>")), ox.NamedNode(f"{name.strip('<>')}:query")
+    yield shape, f"{SH}targetNode", ox.NamedNode(MARK)
+    yield shape, f"{SH}severity", ox.NamedNode(loaded.shapes[item.shape].severity)
+    yield shape, f"{SH}sparql", constraint
+    yield constraint, f"{SH}select", ox.Literal(item.select(mark))
+    yield constraint, f"{SH}message", ox.Literal(focus_message())
+    for subject, value in loaded.graph.pairs(f"{SH}message"):
+        if str(subject) == item.constraint and isinstance(value, ox.Literal):
+            yield constraint, f"{SH}message", ox.Literal(mention_focus(_tagged(value).value))
+
+
+def name_sets(found: Collection[Setwise]) -> dict[str, Setwise]:
+    """Name the stand-ins of constraints that are judged set by set."""
+    return {f"<{SET}{number}>": item for number, item in enumerate(found)}
 
 
 def _triples(
@@ -45,7 +76,7 @@ def _triples(
             yield subject, predicate, _tagged(value) if predicate == f"{SH}message" else value
         elif predicate == f"{SH}class" and identity in silent:
             yield from _class_as_path(subject, value, number)
-        elif not _is_left_out(predicate, value, own_targets=identity in active and marks is None):
+        elif not _is_left_out(predicate, value, own_targets=identity in active and identity not in (marks or {})):
             yield subject, predicate, value
     for identity, mark in (marks or {}).items():
         if identity in active:

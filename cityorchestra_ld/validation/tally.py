@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -52,6 +52,10 @@ class Tally:
         """Add what another tally counted."""
         for key, group in other._groups.items():
             self._put(key, group.count, group.sample)
+
+    def kept(self) -> Iterator[Row]:
+        """Return the rows of all samples."""
+        return (row for group in self._groups.values() for row in group.sample)
 
     def _put(self, key: Key, count: int, rows: list[Row]) -> None:
         group = self._groups.setdefault(key, _Group())

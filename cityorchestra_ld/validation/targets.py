@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-
-import pyoxigraph as ox
 
 from cityorchestra_ld.namespaces import RDFS
 from cityorchestra_ld.validation.data import object_of, triples
@@ -24,6 +22,7 @@ class Scan:
     """What one reading of a file found."""
 
     found: dict[Key, set[bytes]] = field(default_factory=dict)
+    known: set[bytes] = field(default_factory=set)  # which of the nodes asked for are the subject of a triple
     triples: int = 0
 
 
@@ -84,8 +83,8 @@ def searches(shapes: Sequence[Shape], above: Mapping[bytes, set[bytes]]) -> Sear
     return Searches(classes, by_kind["subjects"], by_kind["objects"])
 
 
-def scan(path: Path, wanted: Searches) -> Scan:
-    """Read a plain file once and gather every node that some target names."""
+def scan(path: Path, wanted: Searches, candidates: Set[bytes] = frozenset()) -> Scan:
+    """Read a plain file once and gather every node that some target names, and the candidates that are a subject."""
     result = Scan({("class", c): set() for targets in wanted.classes.values() for c in targets})
     result.found |= {("subjects", p): set() for p in wanted.subjects} | {("objects", p): set() for p in wanted.objects}
     by_class = {c: [result.found["class", t] for t in targets] for c, targets in wanted.classes.items()}
@@ -93,6 +92,8 @@ def scan(path: Path, wanted: Searches) -> Scan:
     count = 0
     for subject, predicate, rest in triples(path):
         count += 1
+        if subject in candidates:
+            result.known.add(subject)
         if predicate not in watched:
             continue
         if predicate == _TYPE:
@@ -106,11 +107,6 @@ def scan(path: Path, wanted: Searches) -> Scan:
     return result
 
 
-def subjects_among(path: Path, candidates: set[bytes]) -> set[bytes]:
-    """Return which candidates are the subject of at least one triple of a file."""
-    return {subject for subject, _, _ in triples(path) if subject in candidates} if candidates else set()
-
-
 def focus_nodes(shape: Shape, found: Mapping[Key, set[bytes]]) -> set[bytes]:
     """Return the focus nodes of a shape among what was found; `sh:targetNode` needs no search."""
     nodes: set[bytes] = set()
@@ -118,11 +114,3 @@ def focus_nodes(shape: Shape, found: Mapping[Key, set[bytes]]) -> set[bytes]:
         term = str(target.term).encode()
         nodes |= {term} if target.kind == "node" else found.get((target.kind, term), set())
     return nodes
-
-
-def as_term(node: bytes) -> str:
-    """Return a node as an N-Triples term, written the way results write it."""
-    if node[:1] == b"<" and b"\\" not in node:
-        return node.decode()
-    quad = next(iter(ox.parse(b"<urn:s> <urn:p> " + node + b" .\n", format=ox.RdfFormat.N_TRIPLES)))
-    return str(quad.object)

@@ -14,6 +14,7 @@ _UNRESERVED = "-._~"
 _SUB_DELIMS = "!$&'()*+,;=:@"
 _ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _UCSCHAR = re.compile("[\u00a0-\u200d\u2010-\u2029\u2030-\u2065\u206a-\ud7ff\uf900-\ufdcf\ufdf0-\uffef\U00010000-\U000dffff]")
+_SIMPLE = re.compile(r"[A-Za-z0-9._~/-]*")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 _MAX_IRI = 4000
 
@@ -45,6 +46,8 @@ def spellings(path: str) -> tuple[str, ...]:
     >>> spellings("id/pdc/FR*A68")
     ('id/pdc/FR*A68', 'id/pdc/FR%2AA68')
     """
+    if _SIMPLE.fullmatch(path):
+        return (path,)
     wire = _ESCAPES.sub(lambda match: match.group().upper(), path)
     found = [_ESCAPES.sub(_readable, path), wire]
     try:

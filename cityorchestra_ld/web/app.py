@@ -19,7 +19,7 @@ from cityorchestra_ld import __version__
 from cityorchestra_ld.errors import CityOrchestraError, Text, UsageError
 from cityorchestra_ld.territory import Territory
 from cityorchestra_ld.web import catalog, definitions, dereference, ops
-from cityorchestra_ld.web.http import Answer, Ask, ask_from, redirect
+from cityorchestra_ld.web.http_ import Answer, Ask, ask_from, redirect
 from cityorchestra_ld.web.problems import (
     MethodError,
     NotAcceptableError,
@@ -31,7 +31,7 @@ from cityorchestra_ld.web.problems import (
 )
 from cityorchestra_ld.web.protocol import METHODS
 from cityorchestra_ld.web.service import Service
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.sparql import Endpoint
 
@@ -93,8 +93,12 @@ class CityService(FastAPI):
     async def identify(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for `/id` and `/doc` without the cost of a route."""
         ask = ask_from(scope)
-        handler = dereference.identify if ask.path.startswith("/id/") else dereference.document
-        await _send(self.answer(ask, handler), send)
+        if ask.path.startswith("/id/"):
+            await _send(self.answer(ask, dereference.identify), send)
+        elif "html" in (ask.accept or "") or ".html" in ask.path:
+            await _send(await self.service.build(lambda: self.answer(ask, dereference.document)), send)
+        else:
+            await _send(self.answer(ask, dereference.document), send)
 
     def answer(self, ask: Ask, handler: Handler) -> Answer:
         """Run a handler on the open generation; an error of ours becomes an answer too."""
@@ -164,7 +168,8 @@ def _dressed(scope: Scope, send: Send) -> Send:
 
 def _route(app: CityService, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        return _response(app.answer(ask_from(request.scope), handler))
+        ask = ask_from(request.scope)
+        return _response(await app.service.build(lambda: app.answer(ask, handler)))
 
     return endpoint
 

@@ -9,10 +9,10 @@ import pyoxigraph as ox
 from cityorchestra_ld.formats import DOCUMENT_FORMATS, HTML, negotiate
 from cityorchestra_ld.web.datasets import Theme, by_theme, cards
 from cityorchestra_ld.web.dereference import not_found
-from cityorchestra_ld.web.http import CACHED, VARY, Answer, Ask, etag, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.http_ import CACHED, VARY, Answer, Ask, etag, http_date, is_fresh, not_modified
 from cityorchestra_ld.web.problems import NotAcceptableError, Variant
 from cityorchestra_ld.web.representation import Document, represent
-from cityorchestra_ld.web.site import Example, Site
+from cityorchestra_ld.web.site_ import Example, Site
 from cityorchestra_ld.web.snapshot import Snapshot
 
 _QUESTIONS = 6

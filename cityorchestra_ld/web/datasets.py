@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,12 +16,14 @@ from cityorchestra_ld.model import Access
 from cityorchestra_ld.namespaces import RDF
 from cityorchestra_ld.territory import Dataset, Territory
 from cityorchestra_ld.web.addresses import Addresses
-from cityorchestra_ld.web.resource import ResourceView
+from cityorchestra_ld.web.resource import ResourceView, is_generic
 from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.terms import Shown
 from cityorchestra_ld.web.vocabulary import Licence, access_words, frequency_words, licence, theme_words
 
-_SCANNED: Final = 5_000
+_TYPE: Final = ox.NamedNode(f"{RDF}type")
+_SCANNED: Final = 1_000
+_LOOKED_AT: Final = 30
 _SAMPLES: Final = 5
 _CLASSES: Final = 12
 _OTHER: Final = Text("Autres", "Other")
@@ -76,6 +79,10 @@ class ClassSample:
 
 def card(territory: Territory, addresses: Addresses, snapshot: Snapshot, dataset: Dataset) -> DatasetCard:
     """Describe one dataset."""
+    return snapshot.remember(f"card {dataset.key}", lambda: _card(territory, addresses, snapshot, dataset))
+
+
+def _card(territory: Territory, addresses: Addresses, snapshot: Snapshot, dataset: Dataset) -> DatasetCard:
     info = snapshot.graph_of(dataset.key)
     iri = territory.iris.dataset(dataset.key)
     graph = territory.graph_of(dataset)
@@ -131,25 +138,39 @@ def sources_of(
     territory: Territory, addresses: Addresses, snapshot: Snapshot, graphs: Iterable[str]
 ) -> tuple[DatasetCard, ...]:
     """Name the datasets that some graphs belong to."""
-    keys = {info.dataset for graph in graphs if (info := snapshot.infos.get(graph)) is not None and info.dataset}
-    return tuple(
-        card(territory, addresses, snapshot, territory.datasets[key]) for key in sorted(keys) if key in territory.datasets
-    )
+    infos = (snapshot.infos.get(graph) for graph in graphs)
+    keys = dict.fromkeys(info.dataset for info in infos if info is not None and info.dataset)
+    return tuple(card(territory, addresses, snapshot, territory.datasets[key]) for key in keys if key in territory.datasets)
+
+
+def licences(territory: Territory, snapshot: Snapshot) -> tuple[str, ...]:
+    """List the licences of the datasets that a plain query can reach."""
+
+    def find() -> tuple[str, ...]:
+        keys = {snapshot.infos[graph].dataset for graph in snapshot.view.default_graphs if graph in snapshot.infos}
+        return tuple(
+            sorted({licence(territory.datasets[key].licence).iri for key in keys if key and key in territory.datasets})
+        )
+
+    return snapshot.remember("licences", find)
 
 
 def classes(snapshot: Snapshot, view: ResourceView, dataset: DatasetCard) -> tuple[ClassSample, ...]:
-    """Sample the things of a dataset by class; the scan is bounded, and says so."""
-    groups: dict[str, list[str]] = {}
-    scanned = 0
-    for quad in islice(snapshot.in_graph(dataset.graph, ox.NamedNode(f"{RDF}type")), _SCANNED + 1):
-        scanned += 1
-        if scanned <= _SCANNED and isinstance(quad.object, ox.NamedNode) and isinstance(quad.subject, ox.NamedNode):
-            groups.setdefault(quad.object.value, []).append(quad.subject.value)
-    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))[:_CLASSES]
+    """Sample the things of a dataset by class; counts are exact once the generation is measured, and say when they are not."""
+    exact = snapshot.statistics
+    counts = dict(exact.classes.get(dataset.graph, {})) if exact else _first_classes(snapshot, dataset.graph)
+    telling = {kind: count for kind, count in counts.items() if not is_generic(kind)} or counts
+    ordered = sorted(telling.items(), key=lambda item: (-item[1], item[0]))[:_CLASSES]
     result = []
-    for kind, subjects in ordered:
+    for kind, count in ordered:
+        found = islice(snapshot.in_graph(dataset.graph, _TYPE, ox.NamedNode(kind)), _LOOKED_AT)
+        subjects = sorted(quad.subject.value for quad in found if isinstance(quad.subject, ox.NamedNode))
         first = [dataset.example] if dataset.example in subjects else []
-        samples = list(dict.fromkeys([*first, *sorted(subjects[:200])]))[:_SAMPLES]
-        shown = tuple(view.link(iri) for iri in samples if iri)
-        result.append(ClassSample(view.link(kind), len(subjects), scanned > _SCANNED, shown))
+        shown = tuple(view.link(iri) for iri in list(dict.fromkeys([*first, *subjects]))[:_SAMPLES] if iri)
+        result.append(ClassSample(view.link(kind), count, exact is None, shown))
     return tuple(result)
+
+
+def _first_classes(snapshot: Snapshot, graph: str) -> dict[str, int]:
+    first = islice(snapshot.in_graph(graph, _TYPE), _SCANNED)
+    return Counter(quad.object.value for quad in first if isinstance(quad.object, ox.NamedNode))

@@ -14,11 +14,11 @@ from cityorchestra_ld.model import GraphInfo
 from cityorchestra_ld.namespaces import OWL, RDF, REUSED, SKOS
 from cityorchestra_ld.web.dereference import not_found, resource_page, view_for
 from cityorchestra_ld.web.describe import closure
-from cityorchestra_ld.web.http import Answer, Ask
+from cityorchestra_ld.web.http_ import Answer, Ask
 from cityorchestra_ld.web.labels import LABEL_IRIS
 from cityorchestra_ld.web.representation import Document, represent
 from cityorchestra_ld.web.resource import ResourcePage, Row
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 
 _CLASSES: Final = frozenset((f"{OWL}Class", f"{REUSED['rdfs']}Class"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 from urllib.parse import quote
 
@@ -14,11 +15,11 @@ from cityorchestra_ld.namespaces import OWL, RDF, REUSED
 from cityorchestra_ld.web.addresses import checked_iri, to_uri
 from cityorchestra_ld.web.datasets import DatasetCard, card, classes, sources_of
 from cityorchestra_ld.web.describe import Description
-from cityorchestra_ld.web.http import CACHED, Answer, Ask, redirect
+from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, redirect
 from cityorchestra_ld.web.problems import NotFoundError
 from cityorchestra_ld.web.representation import Document, represent
 from cityorchestra_ld.web.resource import ResourceView
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 
 _INSEE: Final = "http://id.insee.fr/geo/"
@@ -30,10 +31,12 @@ N = ox.NamedNode
 
 def not_found(ask: Ask) -> NotFoundError:
     """Make the error for an address where there is nothing."""
+    address = ask.path if len(ask.path) <= 200 else ask.path[:199] + "…"
     return NotFoundError(
-        Text("Rien n'est publié à cette adresse.", "Nothing is published at this address."),
-        place=Place(value=ask.path),
-        hint=Text("Vérifiez l'adresse, ou partez du catalogue : /catalog", "Check the address, or start from /catalog"),
+        Text(f"Rien n'est publié à l'adresse {address}", f"Nothing is published at {address}"),
+        hint=Text(
+            "Vérifiez l'adresse, ou partez de la liste des données.", "Check the address, or start from the list of data."
+        ),
     )
 
 
@@ -125,20 +128,20 @@ def describe(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
 def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "") -> Document:
     """Prepare the document that describes a resource."""
     path = "/describe" if query else site.addresses.page(iri) or "/"
-    told = snapshot.describe(iri)
+    tell = cache(lambda: snapshot.describe(iri))  # only when the answer is not remembered
 
     def triples() -> Sequence[ox.Triple]:
-        return told.triples if told.quads else snapshot.uses(iri)
+        return tell().triples if tell().quads else snapshot.uses(iri)
 
     def page() -> bytes:
-        whole = snapshot.with_links(told)
+        whole = snapshot.with_links(tell())
         dataset = site.dataset_at(iri)
         if dataset is not None:
             return _dataset_page(ask, site, snapshot, card(site.territory, site.addresses, snapshot, dataset), whole, path)
         return resource_page(ask, site, snapshot, whole, path, query)
 
     def links() -> list[str]:
-        datasets = _sources(site, snapshot, told)
+        datasets = _sources(site, snapshot, tell())
         licences = [f'<{to_uri(item)}>; rel="license"' for item in dict.fromkeys(source.licence.iri for source in datasets)]
         records = [f'<{ask.root}{source.href}>; rel="describedby"' for source in datasets if source.href and source.iri != iri]
         return [f'<{to_uri(iri)}>; rel="describes"', *records, *licences]
@@ -167,12 +170,18 @@ def has_page(site: Site, snapshot: Snapshot, iri: str) -> bool:
 
 def resource_page(ask: Ask, site: Site, snapshot: Snapshot, told: Description, path: str, query: str) -> bytes:
     """Render the page of a resource."""
+    datasets = _sources(site, snapshot, told)
+    said = {snapshot.infos[graph].dataset for graph in told.graphs if graph in snapshot.infos}
+    warned = said == {dataset.key for dataset in datasets if dataset.illustration}  # nobody else vouches for it
+    home = sources_of(site.territory, site.addresses, snapshot, told.graphs[:1])
     return site.pages.render(
         "resource.html",
         ask,
         snapshot.generation,
         resource=view_for(ask, site, snapshot).page(told),
-        datasets=_sources(site, snapshot, told),
+        datasets=datasets,
+        home=home[0] if home and home[0].href else None,
+        warnings=[dataset.illustration for dataset in datasets] if warned else [],
         path=path,
         query=query,
         whole=f"{path}{query}&format=nt" if query else f"{path}.nt",

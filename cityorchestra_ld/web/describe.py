@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeGuard
 
 import pyoxigraph as ox
+
+from cityorchestra_ld.namespaces import GEO, REUSED
 
 Node = ox.NamedNode | ox.BlankNode
 Object = ox.NamedNode | ox.BlankNode | ox.Literal
 
 GENID: Final = ".well-known/genid/"
+_SHAPES: Final = frozenset(GEO + name for name in ("hasGeometry", "hasDefaultGeometry", "hasCentroid", "hasBoundingBox"))
+_PARTS: Final = frozenset(
+    REUSED[prefix] + name
+    for prefix, name in (
+        ("dct", "rights"),
+        ("dct", "temporal"),
+        ("dcat", "distribution"),
+        ("dcat", "contactPoint"),
+        ("spdx", "checksum"),
+        ("prov", "qualifiedAssociation"),
+    )
+)
 _NESTED = 500  # skolemised nodes in one description
 _USES = 100  # triples that stand for an IRI which nothing describes
-_SCANNED = 5_000  # inverse links that we look at
+_SCANNED = 1_000  # links to a resource that we look at, when we do not know the properties
+_EACH = 200  # links to a resource by one property that we count
 
 
 class Match(Protocol):
@@ -32,6 +48,7 @@ class Inverse:
     predicate: str
     subjects: tuple[str, ...]
     count: int
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +72,31 @@ class Description:
 
     @property
     def graphs(self) -> tuple[str, ...]:
-        """Name the graphs that say something about it."""
-        return tuple(sorted({quad.graph_name.value for quad in self.own if isinstance(quad.graph_name, ox.NamedNode)}))
+        """Name the graphs that say something about it, the one that says most first."""
+        counts = Counter(quad.graph_name.value for quad in self.own if isinstance(quad.graph_name, ox.NamedNode))
+        return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
 
 
-def is_nested(term: object) -> bool:
-    """Tell whether a term stands for a blank node of the source: described with its owner, not by itself."""
-    return isinstance(term, ox.BlankNode) or (isinstance(term, ox.NamedNode) and GENID in term.value)
+def is_part(term: object, predicate: str, owner: str) -> TypeGuard[Node]:
+    """Tell whether a node is described with its owner: a blank node or its stand-in, a geometry, a part of its record."""
+    if isinstance(term, ox.BlankNode):
+        return True
+    if not isinstance(term, ox.NamedNode):
+        return False
+    return GENID in term.value or predicate in _SHAPES or (predicate in _PARTS and term.value.startswith(owner + "/"))
 
 
 def closure(match: Match, node: Node) -> tuple[ox.Quad, ...]:
-    """Collect the quads of a node and of the nested nodes that hang from it (a concise bounded description)."""
+    """Collect the quads of a node and of the nodes that are part of it (a concise bounded description)."""
     found: dict[ox.Quad, None] = {}
     waiting: list[Node] = [node]
     seen: set[Node] = {node}
     while waiting and len(seen) <= _NESTED:
-        for quad in match(waiting.pop(0), None, None):
+        owner = waiting.pop(0)
+        for quad in match(owner, None, None):
             found[quad] = None
             target = quad.object
-            if isinstance(target, ox.NamedNode | ox.BlankNode) and is_nested(target) and target not in seen:
+            if target not in seen and is_part(target, quad.predicate.value, owner.value):
                 seen.add(target)
                 waiting.append(target)
     return tuple(found)
@@ -97,19 +120,34 @@ def uses(match: Match, iri: str) -> tuple[ox.Triple, ...]:
     return tuple(dict.fromkeys(islice(found, _USES)))
 
 
-def inverse(match: Match, iri: str, shown: int = 10) -> tuple[tuple[Inverse, ...], bool]:
-    """Collect links to an IRI by property, a bounded number of them; also tell whether there are more."""
+def inverse(match: Match, iri: str, properties: Sequence[str] | None, shown: int = 10) -> tuple[tuple[Inverse, ...], bool]:
+    """
+    Collect links to an IRI by property, a bounded number of each; also tell whether there are more than were counted.
+
+    With the properties that occur in the data none is missed; without them only the first links are looked at.
+    """
+    node, partial = ox.NamedNode(iri), False
     groups: dict[str, list[str]] = {}
-    scanned = 0
-    for quad in islice(match(None, None, ox.NamedNode(iri)), _SCANNED + 1):
-        scanned += 1
-        if isinstance(quad.subject, ox.NamedNode) and scanned <= _SCANNED:
-            groups.setdefault(quad.predicate.value, []).append(quad.subject.value)
+    if properties is None:
+        found = list(islice(match(None, None, node), _SCANNED + 1))
+        partial = len(found) > _SCANNED
+        for quad in found[:_SCANNED]:
+            if isinstance(quad.subject, ox.NamedNode):
+                groups.setdefault(quad.predicate.value, []).append(quad.subject.value)
+    for name in properties or ():
+        subjects = [
+            q.subject.value
+            for q in islice(match(None, ox.NamedNode(name), node), _EACH + 1)
+            if isinstance(q.subject, ox.NamedNode)
+        ]
+        partial = partial or len(subjects) > _EACH
+        if subjects:
+            groups[name] = subjects[:_EACH]
     links = []
     for predicate, subjects in sorted(groups.items()):
-        unique = list(dict.fromkeys(subjects))
-        links.append(Inverse(predicate, tuple(unique[:shown]), len(unique)))
-    return tuple(links), scanned > _SCANNED
+        unique = sorted(set(subjects))
+        links.append(Inverse(predicate, tuple(unique[:shown]), len(unique), len(subjects) >= _EACH))
+    return tuple(links), partial
 
 
 def describe(match: Match, iri: str) -> Description:
@@ -117,7 +155,7 @@ def describe(match: Match, iri: str) -> Description:
     return Description(iri=iri, quads=closure(match, ox.NamedNode(iri)))
 
 
-def with_links(match: Match, description: Description) -> Description:
+def with_links(match: Match, description: Description, properties: Sequence[str] | None) -> Description:
     """Add the links to a resource, which pages show."""
-    towards, partial = inverse(match, description.iri)
+    towards, partial = inverse(match, description.iri, properties)
     return replace(description, inverse=towards, partial=partial)

@@ -9,7 +9,7 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.namespaces import REUSED
 from cityorchestra_ld.web.describe import Match
-from cityorchestra_ld.web.http import Language
+from cityorchestra_ld.web.http_ import Language
 from cityorchestra_ld.web.terms import date_text
 from cityorchestra_ld.web.vocabulary import known_label, local_name
 

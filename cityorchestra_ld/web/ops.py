@@ -12,10 +12,10 @@ from cityorchestra_ld.errors import Text
 from cityorchestra_ld.formats import HTML, negotiate
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.web.dereference import not_found
-from cityorchestra_ld.web.http import VARY, Answer, Ask, etag, is_fresh
+from cityorchestra_ld.web.http_ import VARY, Answer, Ask, etag, is_fresh
 from cityorchestra_ld.web.pages import STATIC, static_version
 from cityorchestra_ld.web.problems import KINDS, NotAcceptableError, NotReadyError, Variant
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".js": "text/javascript; charset=utf-8"}
 _LIVE: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))

@@ -15,11 +15,12 @@ from cityorchestra_ld import __version__
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.territory import Territory
-from cityorchestra_ld.web.http import Ask
+from cityorchestra_ld.web.http_ import Ask
 from cityorchestra_ld.web.terms import date_text, number_text
 
 _FOLDER: Final = Path(__file__).parent
 STATIC: Final = _FOLDER / "static"
+_DATE: Final = "http://www.w3.org/2001/XMLSchema#date"
 _DATE_TIME: Final = "http://www.w3.org/2001/XMLSchema#dateTime"
 
 
@@ -98,6 +99,10 @@ class Page:
     def number(self, value: int) -> str:
         """Write a count."""
         return number_text(str(value), self.ask.language) or str(value)
+
+    def day(self, lexical: str) -> str:
+        """Write a date; what is not a date stays as it is."""
+        return date_text(lexical, _DATE, self.ask.language) or lexical
 
     @property
     def published(self) -> str:

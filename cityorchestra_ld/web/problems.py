@@ -20,7 +20,7 @@ from cityorchestra_ld.errors import (
     UsageError,
 )
 from cityorchestra_ld.formats import HTML, Format, Offer, negotiate
-from cityorchestra_ld.web.http import Answer, Ask, Headers
+from cityorchestra_ld.web.http_ import Answer, Ask, Headers
 
 PROBLEM: Final = Format(
     name="problem", label="Problem", media_type="application/problem+json", suffix="json", aliases=("application/json",)

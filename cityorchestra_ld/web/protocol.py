@@ -9,7 +9,7 @@ from typing import Final
 
 from cityorchestra_ld.errors import Place, QueryError, RefusedError, Text, UsageError
 from cityorchestra_ld.web.addresses import is_iri
-from cityorchestra_ld.web.http import Ask, read_fields, single
+from cityorchestra_ld.web.http_ import Ask, read_fields, single
 from cityorchestra_ld.web.problems import MediaTypeError
 
 FORM: Final = "application/x-www-form-urlencoded"

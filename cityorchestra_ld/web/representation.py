@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyoxigraph as ox
 
 from cityorchestra_ld.formats import DOCUMENT_FORMATS, HTML, Format, Offer, named, negotiate
-from cityorchestra_ld.web.http import CACHED, VARY, Answer, Ask, etag, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.http_ import CACHED, VARY, Answer, Ask, etag, http_date, is_fresh, not_modified
 from cityorchestra_ld.web.problems import NotAcceptableError, Variant
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.writing import write_graph
 
@@ -51,7 +51,8 @@ def represent(ask: Ask, site: Site, snapshot: Snapshot, document: Document, fixe
     offer = choose(ask, document, fixed)
     generation = snapshot.generation
     spoken = (ask.language, ask.said_language, ask.root) if offer.format is HTML else (ask.root,)
-    key = (generation.number, document.iri, document.path, offer.media_type, fixed is None, *spoken)
+    measured = offer.format is HTML and snapshot.statistics is not None
+    key = (generation.number, document.iri, document.path, offer.media_type, fixed is None, measured, *spoken)
     tag = etag(site.salt, generation.created.isoformat(), *key)
     if is_fresh(ask, tag, generation.created):
         return not_modified(tag, generation.created)

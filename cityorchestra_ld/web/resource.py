@@ -10,10 +10,10 @@ from typing import Final
 import pyoxigraph as ox
 
 from cityorchestra_ld.errors import Text
-from cityorchestra_ld.namespaces import GEO, RDF, REUSED, SKOS
+from cityorchestra_ld.namespaces import GEO, OWL, RDF, REUSED, SKOS
 from cityorchestra_ld.web.addresses import Addresses, is_web
-from cityorchestra_ld.web.describe import Description, is_nested
-from cityorchestra_ld.web.http import Language
+from cityorchestra_ld.web.describe import Description, is_part
+from cityorchestra_ld.web.http_ import Language
 from cityorchestra_ld.web.labels import LABEL_IRIS, Labels, best
 from cityorchestra_ld.web.terms import Shown, clean, shorten, show_literal
 from cityorchestra_ld.web.vocabulary import unit_symbol
@@ -27,6 +27,16 @@ _VALUES: Final = (f"{REUSED['sm']}obsValue", f"{REUSED['sosa']}hasSimpleResult",
 _UNITS: Final = (f"{REUSED['sa']}unitMeasure", f"{REUSED['qudt']}hasUnit", f"{REUSED['qudt']}unit")
 _SECRECY: Final = f"{REUSED['sa']}confStatus"
 _HIDDEN: Final = f"{REUSED['sc']}confStatus-C"
+_GENERIC: Final = frozenset(
+    (
+        f"{GEO}Feature",
+        f"{GEO}Geometry",
+        f"{OWL}Thing",
+        f"{REUSED['prov']}Entity",
+        f"{REUSED['prov']}Activity",
+        f"{REUSED['foaf']}Agent",
+    )
+)
 _TYPE: Final = f"{RDF}type"
 _FIRST: Final = (
     f"{SKOS}definition",
@@ -74,6 +84,7 @@ class Links:
     href: str | None
     items: tuple[Shown, ...]
     more: int
+    partial: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +131,10 @@ class ResourceView:
             label=clean(shorten(label, 200)[0]),
             named=self._labels.stored(description.iri, self._lang) is not None,
             outside=description.iri if is_web(description.iri) and not self._addresses.is_ours(description.iri) else None,
-            kinds=tuple(self.link(term.value) for term in own.get(_TYPE, ()) if isinstance(term, ox.NamedNode)),
+            kinds=tuple(self.link(iri) for iri in _kinds(own)),
             about=self._about(own),
             headline=self._headline(own),
-            rows=self._rows(own, facts, 0),
+            rows=self._rows(own, facts, 0, description.iri),
             links=tuple(self._links(description)),
             partial=description.partial,
         )
@@ -167,17 +178,22 @@ class ResourceView:
         symbol = unit_symbol(iri)
         return symbol if symbol is not None else clean(self._labels.of(iri, self._lang))
 
-    def _rows(self, own: Mapping[str, list[Term]], facts: Facts, depth: int) -> tuple[Row, ...]:
+    def _rows(self, own: Mapping[str, list[Term]], facts: Facts, depth: int, owner: str) -> tuple[Row, ...]:
         unit = self._unit_of(own)
-        rows = []
+        merged: dict[str, tuple[str, dict[Term, str]]] = {}  # properties with the same name share a row
         for predicate, terms in own.items():
             if predicate == _TYPE and depth == 0:
                 continue
+            _, held = merged.setdefault(clean(self._labels.of(predicate, self._lang)), (predicate, {}))
+            held |= {term: predicate for term in terms if term not in held}
+        rows = []
+        for label, (predicate, held) in merged.items():
+            terms = self._sorted([*held])
             cells = [
-                self._cell(term, facts, depth, unit if predicate in _VALUES else "") for term in self._sorted(terms)[:_SHOWN]
+                self._cell(term, facts, depth, unit if predicate in _VALUES else "", is_part(term, held[term], owner))
+                for term in terms[:_SHOWN]
             ]
-            label = clean(self._labels.of(predicate, self._lang))
-            rows.append(Row(predicate, label, self._href(predicate), tuple(cells), max(0, len(terms) - _SHOWN)))
+            rows.append(Row(predicate, label, self._href(predicate), _once(cells), max(0, len(terms) - _SHOWN)))
         return tuple(sorted(rows, key=_place))
 
     def _sorted(self, terms: Sequence[Term]) -> list[Term]:
@@ -187,19 +203,38 @@ class ResourceView:
 
         return sorted(terms, key=rank)
 
-    def _cell(self, term: Term, facts: Facts, depth: int, unit: str) -> Cell:
+    def _cell(self, term: Term, facts: Facts, depth: int, unit: str, part: bool) -> Cell:
         if isinstance(term, ox.Literal):
             shown = show_literal(term, self._lang)
             return Cell(replace(shown, unit=unit) if unit and shown.kind == "number" else shown)
-        if is_nested(term) and term.value in facts and depth < _DEPTH:
-            return Cell(Shown(kind="node", text=""), self._rows(facts[term.value], facts, depth + 1))
+        if part and term.value in facts and depth < _DEPTH:
+            return Cell(Shown(kind="node", text=""), self._rows(facts[term.value], facts, depth + 1, term.value))
         return Cell(self.link(term.value))
 
     def _links(self, description: Description) -> Iterable[Links]:
         for group in description.inverse:
             items = tuple(self.link(subject) for subject in group.subjects)
             label = clean(self._labels.of(group.predicate, self._lang))
-            yield Links(label, self._href(group.predicate), items, group.count - len(items))
+            yield Links(label, self._href(group.predicate), items, group.count - len(items), group.partial)
+
+
+def _once(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """Leave out a value that reads like one before it."""
+    seen: dict[tuple[str, str | None, tuple[Row, ...]], Cell] = {}
+    for cell in cells:
+        seen.setdefault((cell.shown.text, cell.shown.href, cell.rows), cell)
+    return tuple(seen.values())
+
+
+def is_generic(kind: str) -> bool:
+    """Tell whether a class says little of a thing that has another one."""
+    return kind in _GENERIC
+
+
+def _kinds(own: Mapping[str, list[Term]]) -> list[str]:
+    """List the classes of a thing, without those that say little when others say more."""
+    kinds = sorted(term.value for term in own.get(_TYPE, ()) if isinstance(term, ox.NamedNode))
+    return [kind for kind in kinds if not is_generic(kind)] or kinds
 
 
 def _facts(quads: Iterable[ox.Quad]) -> Facts:

@@ -12,12 +12,13 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.formats import GRAPH_FORMATS, RESULT_FORMATS
 from cityorchestra_ld.web.addresses import Addresses, is_web
-from cityorchestra_ld.web.http import Language
+from cityorchestra_ld.web.http_ import Language
 from cityorchestra_ld.web.terms import Shown, clean, shorten, show_literal
 
 ROWS: Final = 500
-BYTES: Final = 2_000_000  # of a table
-_GRAPH_BYTES: Final = 200_000
+GRAPH_LINES: Final = 2_000
+TABLE_BYTES: Final = 2_000_000
+GRAPH_BYTES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +56,23 @@ class ResultView:
         self._spaces = sorted(prefixes.items(), key=lambda item: -len(item[1]))
         self._lang = lang
 
-    async def table(self, stream: AsyncIterator[bytes], query: str) -> Results:
-        """Read the beginning of a TSV stream, in which a row is a line."""
-        text, more = await read_beginning(stream, lines=ROWS + 1, size=BYTES)
+    def table(self, text: bytes, query: str, *, more: bool) -> Results:
+        """Show the beginning of a table in TSV, in which a row is a line."""
         parsed = ox.parse_query_results(text, format=ox.QueryResultsFormat.TSV)
         if not isinstance(parsed, ox.QuerySolutions):
             return Results(answer=bool(parsed), downloads=downloads(query, is_graph=False))
         columns = tuple(variable.value for variable in parsed.variables)
         rows = tuple(tuple(self._cell(solution[index]) for index in range(len(columns))) for solution in parsed)
-        return Results(columns=columns, rows=rows, more=more, downloads=downloads(query, is_graph=False))
+        more = more or len(rows) > ROWS
+        return Results(columns=columns, rows=rows[:ROWS], more=more, downloads=downloads(query, is_graph=False))
 
-    async def answer(self, stream: AsyncIterator[bytes], query: str) -> Results:
-        """Read the answer of an ASK query as JSON."""
-        text, _ = await read_beginning(stream, lines=1000, size=BYTES)
+    def answer(self, text: bytes, query: str) -> Results:
+        """Show the answer of an ASK query in JSON."""
         parsed = ox.parse_query_results(text, format=ox.QueryResultsFormat.JSON)
         return Results(answer=bool(parsed), downloads=downloads(query, is_graph=False))
 
-    async def graph(self, stream: AsyncIterator[bytes], query: str) -> Results:
-        """Read the beginning of a Turtle stream."""
-        text, more = await read_beginning(stream, lines=2000, size=_GRAPH_BYTES)
+    def graph(self, text: bytes, query: str, *, more: bool) -> Results:
+        """Show the beginning of a graph in Turtle."""
         shown = clean(text.decode("utf-8", "replace"))
         return Results(graph=shown, more=more, downloads=downloads(query, is_graph=True))
 

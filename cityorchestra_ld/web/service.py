@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Final
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
 
 from cityorchestra_ld.errors import CityOrchestraError, Text
 from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import Pool, Reader, current_generation
 from cityorchestra_ld.web.problems import NotReadyError
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
+from cityorchestra_ld.web.statistics_ import measure
 
+_Made = TypeVar("_Made")
+_BUILDERS: Final = 2  # threads that make pages
 _LOOK_EVERY: Final = 0.5  # seconds
 _log = logging.getLogger("cityorchestra_ld.web")
 
@@ -29,7 +34,11 @@ class Service:
         self._reader: Reader | None = None
         self._pool: Pool | None = None
         self._watcher: asyncio.Task[None] | None = None
+        self._measuring: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
+        self._builders = ThreadPoolExecutor(_BUILDERS, thread_name_prefix="pages")
+        self._building: set[asyncio.Future[object]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._broken: Text | None = None
 
     @property
@@ -69,16 +78,27 @@ class Service:
 
     async def stop(self) -> None:
         """Close everything."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-            self._watcher = None
+        for task in (self._watcher, self._measuring):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._watcher = self._measuring = None
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
         self._snapshot = None
-        self._close_reader()
+        await self._close(self._reader)
+        self._reader = None
+        await asyncio.gather(*self._closing)
+        self._builders.shutdown()
+
+    async def build(self, make: Callable[[], _Made]) -> _Made:
+        """Make a page in a thread, so that queries and identifiers do not wait for it; lookups start and end in that thread."""
+        future: asyncio.Future[_Made] = asyncio.get_running_loop().run_in_executor(self._builders, make)
+        self._building.add(future)  # type: ignore[arg-type]
+        future.add_done_callback(self._building.discard)
+        return await future
 
     async def refresh(self) -> bool:
         """Open the published generation unless it is open already; tell whether anything changed."""
@@ -108,19 +128,34 @@ class Service:
         except BaseException:
             reader.close()
             raise
-        self._close_reader()
+        if self._reader is not None:
+            closing = asyncio.get_running_loop().create_task(self._close(self._reader))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
         self._reader = reader
         self._snapshot = Snapshot(generation, reader, view(generation.graphs), self.site.territory.base_iri)
         self._broken = None
+        if self._measuring is not None:
+            self._measuring.cancel()
+        self._measuring = asyncio.get_running_loop().create_task(self._measure(self._snapshot))
         _log.info(
             "generation %d is open: %d triples in %d graphs", generation.number, generation.triples, len(generation.graphs)
         )
         return True
 
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+    async def _measure(self, snapshot: Snapshot) -> None:
+        """Count what the generation holds; pages do with samples until that is done, or when it takes too long."""
+        try:
+            snapshot.statistics = await measure(self.site, self.pool, snapshot.view)
+        except CityOrchestraError as error:
+            _log.warning("generation %d is not measured: %s", snapshot.generation.number, error.message.en)
+
+    async def _close(self, reader: Reader | None) -> None:
+        """Close a reader once the pages that are being made from it are done."""
+        if self._building:
+            await asyncio.wait(self._building)
+        if reader is not None:
+            reader.close()
 
     async def _watch(self) -> None:
         while True:

@@ -9,7 +9,7 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.formats import GRAPH_FORMATS, RESULT_FORMATS, Format
 from cityorchestra_ld.namespaces import RDF, REUSED
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 
 _SD: Final = "http://www.w3.org/ns/sparql-service-description#"

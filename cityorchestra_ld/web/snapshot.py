@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import pyoxigraph as ox
 
 from cityorchestra_ld.model import Generation, GraphInfo, View
 from cityorchestra_ld.store import Reader
-from cityorchestra_ld.territory import Territory
 from cityorchestra_ld.web.cache import AnswerCache
 from cityorchestra_ld.web.describe import Description, Node, Object, describe, exists, is_mentioned, uses, with_links
 from cityorchestra_ld.web.labels import Labels
-from cityorchestra_ld.web.vocabulary import licence
+from cityorchestra_ld.web.statistics_ import Statistics
+
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Snapshot:
         self.beside = _Within(reader, frozenset(view.named_graphs) - frozenset(view.default_graphs))
         self.all = _Within(reader, frozenset(view.default_graphs) | frozenset(view.named_graphs))
         self.labels = Labels(self.all, base)
-        self._licences: tuple[str, ...] | None = None
+        self.statistics: Statistics | None = None  # measured soon after the generation is opened
+        self._remembered: dict[str, object] = {}
 
     def sees(self, graph: str) -> bool:
         """Tell whether a graph is visible."""
@@ -78,19 +81,20 @@ class Snapshot:
 
     def with_links(self, description: Description) -> Description:
         """Add the links to a resource, from the same side."""
-        return with_links(self._side(description.iri), description)
+        properties = self.statistics.properties if self.statistics else None
+        return with_links(self._side(description.iri), description, properties)
 
     def _side(self, iri: str) -> _Within:
         return self.plain if exists(self.plain, iri) or not exists(self.beside, iri) else self.beside
 
-    def in_graph(self, graph: str, predicate: ox.NamedNode | None = None) -> Iterator[ox.Quad]:
+    def in_graph(
+        self, graph: str, predicate: ox.NamedNode | None = None, object_: ox.NamedNode | None = None
+    ) -> Iterator[ox.Quad]:
         """Yield the quads of one visible graph, none of a graph that is not visible."""
-        return self.reader.quads(None, predicate, None, ox.NamedNode(graph)) if self.sees(graph) else iter(())
+        return self.reader.quads(None, predicate, object_, ox.NamedNode(graph)) if self.sees(graph) else iter(())
 
-    def licences(self, territory: Territory) -> tuple[str, ...]:
-        """List the licences of the datasets that a plain query can reach."""
-        if self._licences is None:
-            keys = {self.infos[graph].dataset for graph in self.view.default_graphs if graph in self.infos}
-            found = {licence(territory.datasets[key].licence).iri for key in keys if key and key in territory.datasets}
-            self._licences = tuple(sorted(found))
-        return self._licences
+    def remember(self, key: str, make: Callable[[], _Made]) -> _Made:
+        """Make something once for as long as the generation answers; the key names the type too."""
+        if key not in self._remembered:
+            self._remembered[key] = make()
+        return cast(_Made, self._remembered[key])

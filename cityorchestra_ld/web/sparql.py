@@ -17,11 +17,12 @@ from cityorchestra_ld.model import Generation, View
 from cityorchestra_ld.store import Answer as Stream
 from cityorchestra_ld.store import Inspected, inspect
 from cityorchestra_ld.web.addresses import to_uri
+from cityorchestra_ld.web.datasets import licences
 from cityorchestra_ld.web.dereference import has_page
-from cityorchestra_ld.web.http import CACHED, VARY, Answer, Ask, ask_from, etag, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.http_ import CACHED, VARY, Answer, Ask, ask_from, etag, http_date, is_fresh, not_modified
 from cityorchestra_ld.web.problems import NotAcceptableError, TooLargeError, Variant, wants_page
 from cityorchestra_ld.web.protocol import SparqlRequest, read_request
-from cityorchestra_ld.web.results import ROWS, Results, ResultView
+from cityorchestra_ld.web.results import GRAPH_BYTES, GRAPH_LINES, ROWS, TABLE_BYTES, ResultView, read_beginning
 from cityorchestra_ld.web.service import Service
 from cityorchestra_ld.web.service_description import service_description
 from cityorchestra_ld.web.sparql_page import failed_page, query_page
@@ -122,29 +123,34 @@ class Endpoint:
             await stream.aclose()  # a publication came between; its graphs may be open to others than before
 
     async def _result_page(self, ask: Ask, inspected: Inspected, stream: Stream, offer: Offer, tag: str | None) -> Answer:
-        site, snapshot = self._site, self._service.snapshot
-        shown = ResultView(site.addresses, site.prefixes, ask.language, lambda iri: has_page(site, snapshot, iri))
+        is_graph = inspected.kind == "graph"
         try:
-            results: Results
-            if inspected.kind == "graph":
-                results = await shown.graph(stream, inspected.text)
-            elif inspected.kind == "boolean":
-                results = await shown.answer(stream, inspected.text)
-            else:
-                results = await shown.table(stream, inspected.text)
+            text, more = await read_beginning(
+                stream, lines=GRAPH_LINES if is_graph else ROWS + 2, size=GRAPH_BYTES if is_graph else TABLE_BYTES
+            )
         finally:
             await stream.aclose()
-        body = query_page(ask, self._site, self._service.generation, text=inspected.text, results=results)
-        return Answer(200, self._headers(ask, offer, tag), body)
+        site, snapshot = self._site, self._service.snapshot
+
+        def make() -> bytes:
+            view = ResultView(site.addresses, site.prefixes, ask.language, lambda iri: has_page(site, snapshot, iri))
+            results = {
+                "graph": lambda: view.graph(text, inspected.text, more=more),
+                "boolean": lambda: view.answer(text, inspected.text),
+                "solutions": lambda: view.table(text, inspected.text, more=more),
+            }[inspected.kind]()
+            return query_page(ask, site, snapshot.generation, text=inspected.text, results=results)
+
+        return Answer(200, self._headers(ask, offer, tag), await self._service.build(make))
 
     def _headers(self, ask: Ask, offer: Offer, tag: str | None) -> tuple[tuple[str, str], ...]:
-        licences = self._service.snapshot.licences(self._site.territory)
+        reachable = licences(self._site.territory, self._service.snapshot)
         headers = [("Content-Type", offer.content_type), ("Vary", VARY)]
         headers.append(("Cache-Control", CACHED if ask.method in ("GET", "HEAD") else "no-store"))
         if tag:
             headers.append(("ETag", tag))
-        if licences:
-            headers.append(("Link", ", ".join(f'<{to_uri(iri)}>; rel="license"' for iri in licences)))
+        if reachable:
+            headers.append(("Link", ", ".join(f'<{to_uri(iri)}>; rel="license"' for iri in reachable)))
         return tuple(headers)
 
     def _tag(self, ask: Ask, wanted: SparqlRequest, generation: Generation, offer: Offer) -> str | None:

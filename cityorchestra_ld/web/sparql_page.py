@@ -7,10 +7,10 @@ from typing import Final
 
 from cityorchestra_ld.errors import CityOrchestraError
 from cityorchestra_ld.model import Generation, Text
-from cityorchestra_ld.web.http import Answer, Ask, single
+from cityorchestra_ld.web.http_ import Answer, Ask, single
 from cityorchestra_ld.web.problems import kind_of, problem_headers
 from cityorchestra_ld.web.results import Results
-from cityorchestra_ld.web.site import Site
+from cityorchestra_ld.web.site_ import Site
 
 _USEFUL: Final = ("co", "dcat", "dct", "geo", "gtfs", "igeo", "qb", "rdfs", "sa", "sd", "skos", "sm", "sosa", "xsd")
 

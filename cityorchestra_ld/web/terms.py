@@ -11,7 +11,7 @@ from typing import Final, Literal
 import pyoxigraph as ox
 
 from cityorchestra_ld.namespaces import GEO, XSD
-from cityorchestra_ld.web.http import Language
+from cityorchestra_ld.web.http_ import Language
 
 LONGEST: Final = 1_500  # characters of one value on a page
 _HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
@@ -13,6 +14,8 @@ from cityorchestra_ld.errors import Text
 from cityorchestra_ld.namespaces import REUSED
 
 _FILE = Path(__file__).with_name("vocabulary.json")
+_EU = "http://publications.europa.eu/resource/authority/"
+_SPDX = "http://spdx.org/licenses/"
 _UNIT = REUSED["unit"]
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_-]+")
 
@@ -24,6 +27,7 @@ class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     access: dict[str, tuple[str, str]]
     frequencies: dict[str, tuple[str, str]]
     themes: dict[str, tuple[str, str]]
+    languages: dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,16 @@ def _terms() -> dict[str, Text]:
     for curie, (fr, en) in _words().terms.items():
         prefix, _, name = curie.partition(":")
         expanded[REUSED[prefix] + name] = Text(fr, en)
-    return expanded
+    words = _words()
+    for table, codes in (
+        ("access-right", words.access),
+        ("frequency", words.frequencies),
+        ("data-theme", words.themes),
+        ("language", words.languages),
+    ):
+        expanded |= {f"{_EU}{table}/{code}": Text(fr, en) for code, (fr, en) in codes.items()}
+    spdx = {f"{_SPDX}{code}": Text(fr, en) for code, (fr, en, _, _) in words.licences.items()}
+    return expanded | spdx
 
 
 def known_label(iri: str) -> Text | None:
@@ -61,7 +74,9 @@ def local_name(iri: str) -> str:
     >>> local_name("http://xmlns.com/foaf/0.1/familyName")
     'family name'
     """
-    tail = re.split(r"[/#:]", iri.rstrip("/#"))[-1]
+    tail = unquote(re.split(r"[/#:]", iri.rstrip("/#"))[-1])
+    if any(char.isdigit() for char in tail):
+        return tail  # a reference, not a word
     return " ".join(word.lower() if word[1:].islower() or len(word) == 1 else word for word in _CAMEL.sub(" ", tail).split())
 
 
@@ -74,7 +89,7 @@ def licence(identifier: str) -> Licence:
     """Explain a licence known by its SPDX identifier."""
     folded = {key.lower(): value for key, value in _words().licences.items()}
     found = folded.get(identifier.rsplit("/", 1)[-1].lower())
-    iri = identifier if identifier.startswith(("http://", "https://")) else f"http://spdx.org/licenses/{identifier}"
+    iri = identifier if identifier.startswith(("http://", "https://")) else _SPDX + identifier
     if found is None:
         return Licence(Text(identifier, identifier), None, iri)
     return Licence(Text(found[0], found[1]), Text(found[2], found[3]), iri)

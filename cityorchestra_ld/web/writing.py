@@ -26,12 +26,8 @@ def iris_of(triple: ox.Triple) -> Iterable[str]:
 
 def used_prefixes(triples: Iterable[ox.Triple], prefixes: Mapping[str, str]) -> dict[str, str]:
     """Keep the prefixes that give a name without a slash to at least one IRI, in alphabetical order."""
-    seen = {iri for triple in triples for iri in iris_of(triple)}
-    return {
-        name: space
-        for name, space in sorted(prefixes.items())
-        if any(iri.startswith(space) and "/" not in iri[len(space) :] for iri in seen)
-    }
+    spaces = {iri[: max(iri.rfind("/"), iri.rfind("#")) + 1] for triple in triples for iri in iris_of(triple)}
+    return {name: space for name, space in sorted(prefixes.items()) if space in spaces}
 
 
 def order(triples: Iterable[ox.Triple], first: str | None = None) -> list[ox.Triple]:

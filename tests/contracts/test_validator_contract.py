@@ -157,7 +157,7 @@ shapes_graphs = several(st.tuples(targets, several(properties))).map(
 )
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=graphs, shapes=shapes_graphs)
 def test_engines_agree_on_random_graphs_and_shapes(data: str, shapes: str, tmp_path: Path) -> None:
     files = written(tmp_path, shapes, data)

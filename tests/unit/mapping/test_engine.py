@@ -154,6 +154,12 @@ def test_hostile_constants_of_a_mapping_stay_what_they_are(bench, csv_rule):
     assert {quad.object.value for quad in bench.quads()} == {value, "it's a\\"}
 
 
+def test_a_place_that_cannot_be_written_is_an_error_of_ours(bench, csv_rule):
+    tables = bench.tables({"data.csv": "id,n\n1,a\n"})
+    with pytest.raises(MappingError, match="cannot be written"):
+        materialize(bench.plan(csv_rule('rml:reference "n"')), tables, bench.folder / "nowhere" / "out.nq")
+
+
 def test_several_sources_end_in_one_file(bench, csv_rule):
     other = csv_rule('rml:reference "n"').replace("<#Rule>", "<#Other>").replace("data.csv", "other.csv")
     report = bench.report(csv_rule('rml:reference "n"') + other, {"data.csv": "id,n\n1,a\n", "other.csv": "id,n\n2,b\n3,c\n"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,21 @@ def test_rows_are_those_of_a_spreadsheet_even_after_description_rows(bench, csv_
 def test_every_row_that_makes_a_triple_is_named(bench, csv_rule):
     found = origins(bench, csv_rule('rml:reference "n"'), {"data.csv": "id,n\n1,a\n1,a\n2,a\n1,b\n"})
     assert [origin.row for origin in found[Wanted("<http://ex.org/1>", "<http://ex.org/p0>", '"a"')]] == [2, 3]
+
+
+def test_of_very_many_rows_the_first_are_named(bench, csv_rule):
+    plan, tables = bench.plan(csv_rule('rml:reference "n"')), bench.tables({"data.csv": "id,n\n" + "1,a\n" * 500})
+    wanted = Wanted("<http://ex.org/1>", "<http://ex.org/p0>", '"a"')
+    assert [origin.row for origin in trace(plan, tables, [wanted], most=3)[wanted]] == [2, 3, 4]
+    assert len(trace(plan, tables, [wanted])[wanted]) == 50
+
+
+def test_rows_left_out_by_the_staging_are_counted(bench, csv_rule):
+    plan, tables = bench.plan(csv_rule('rml:reference "n"')), bench.tables({"data.csv": "id,n\n1,a\n2,b\n"})
+    tables["data.csv"] = replace(tables["data.csv"], gaps=((2, 1),))
+    wanted = [Wanted("<http://ex.org/1>"), Wanted("<http://ex.org/2>")]
+    found = trace(plan, tables, wanted)
+    assert [found[item][0].row for item in wanted] == [2, 4]
 
 
 def test_a_subject_alone_leads_to_the_records_that_name_it(bench, csv_rule):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
 from cityorchestra_ld.errors import MappingError
-from cityorchestra_ld.mapping import jsonpath
+from cityorchestra_ld.mapping import jsonpath, workspace
 
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
@@ -84,6 +85,34 @@ def test_records_of_different_shapes_are_read_all_the_same(bench, json_rule):
     rule = json_rule('rml:reference "$.a.b"', 'rml:reference "$.l[*].x"')
     document = '[{"id":1,"a":{"b":"1"},"l":[{"x":"y"}]},{"id":2,"a":"text","l":{"x":"z"}},{"id":3,"a":[],"l":"w"}]'
     assert bench.values(rule, {"data.json": document}) == {'"1"', '"y"'}
+
+
+def test_plain_and_typed_reading_give_the_same_graph(bench, json_rule, monkeypatch):
+    rng = random.Random(5)
+    pool = [1, -2.5, True, None, "x", 'é"\\\n', "", "[", "{}", "null"]
+    records = [
+        {"id": n, "a": {"b": rng.choice(pool)}, "t": [rng.choice(pool) for _ in range(rng.randrange(4))],
+         "h": [{"x": rng.choice(pool), "y": {"z": [rng.choice(pool)]}} for _ in range(rng.randrange(3))]}
+        for n in range(60)
+    ]  # fmt: skip
+    rule = json_rule(
+        'rml:reference "a.b"',
+        'rml:reference "t[*]"',
+        'rml:reference "h[*].y.z[*]"',
+        'rml:template "http://x.org/{a.b}/{h[*].x}"',
+    )
+    typed = bench.run(rule, {"data.json": json.dumps(records)})
+    monkeypatch.setattr(workspace.Workspace, "__init__", plain_workspace(workspace.Workspace.__init__))
+    assert bench.run(rule, {"data.json": json.dumps(records)}) == typed
+    assert len(typed) > 100
+
+
+def plain_workspace(original):
+    def start(self, *arguments, **options):
+        original(self, *arguments, **options)
+        self.typed = False
+
+    return start
 
 
 def test_names_are_told_apart_by_case_and_may_be_odd(bench, json_rule):

@@ -236,7 +236,7 @@ def test_deep_plans_do_not_end_a_worker(generation: Generation) -> None:
     async def scenario(pool: Pool) -> None:
         before = pool.pids
         text = "ASK { ?s (" + "|".join(["<x:p>"] * 10_500) + ")* ?o }"  # an ordinary stack overflows
-        await (await pool.query(text, PUBLIC, JSON)).read()
+        await (await pool.query(text, View(default_graphs=(), named_graphs=()), JSON)).read()
         assert pool.pids == before
 
     within(generation, scenario)
@@ -398,6 +398,7 @@ def test_no_process_and_no_descriptor_is_left_behind(generation: Generation) -> 
 def test_a_generation_that_does_not_open_is_an_error_at_the_start(generation: Generation, tmp_path: Path) -> None:
     (tmp_path / "hold").touch()
     (tmp_path / "db").mkdir()
+    (tmp_path / "manifest.json").write_bytes((generation.path / "manifest.json").read_bytes())
     broken = Generation(number=9, path=tmp_path, created=generation.created, graphs=())
     with pytest.raises(StoreError, match="cannot be opened"):
         within(broken, lambda pool: rows(pool, ALL))

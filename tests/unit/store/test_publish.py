@@ -16,7 +16,7 @@ import pytest
 
 from cityorchestra_ld.errors import BusyError, StoreError
 from cityorchestra_ld.model import Generation, GraphChange
-from cityorchestra_ld.store import EmbeddedStore, Hold, Reader, current_generation, open_store, publish
+from cityorchestra_ld.store import EmbeddedStore, Hold, Reader, building, current_generation, open_store
 from cityorchestra_ld.store.generations import Layout, publisher_lock, read_manifest
 
 Change = Callable[..., GraphChange]
@@ -40,7 +40,7 @@ def test_a_small_change_is_applied_as_a_difference_and_a_large_one_by_a_rebuild(
 def test_a_long_row_of_small_changes_ends_in_a_rebuild(
     store: EmbeddedStore, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "_CHURN", 100)  # against 50 for each change below
+    monkeypatch.setattr(building, "_CHURN", 100)  # against 50 for each change below
     store.publish([change("a/x", *lines(*range(100)))])
     methods = []
     for start in (25, 50, 75):

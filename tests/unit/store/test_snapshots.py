@@ -113,10 +113,9 @@ LEXICAL = st.one_of(
               st.sampled_from(["", "Z", "+00:00", "-00:00", "+01:00", "+13:59", "-13:00", "+14:00", "+14:30"])),
     st.sampled_from(["true", "false", "1", "0", "TRUE", "NaN", "INF", "1e3", "1.0E-2", "P1Y2M", "P12M", "PT36H", "", "x\ny"]),
 )  # fmt: skip
-TYPES = st.sampled_from(
-    """integer decimal boolean date dateTime gYear anyURI double float int byte duration time nonNegativeInteger dayTimeDuration
-    yearMonthDuration gYearMonth gMonthDay string dateTimeStamp token""".split()
-)
+NAMES = """integer decimal boolean date dateTime gYear anyURI double float int byte duration time nonNegativeInteger
+    dayTimeDuration yearMonthDuration gYearMonth gMonthDay string dateTimeStamp token"""
+TYPES = st.sampled_from(NAMES.split())
 
 
 @given(lexical=LEXICAL, name=TYPES)

@@ -8,10 +8,11 @@ import pytest
 
 from cityorchestra_ld.errors import ShapesError
 from cityorchestra_ld.model import Limits, Severity
-from cityorchestra_ld.validation import check, load_shapes, validate
+from cityorchestra_ld.validation import check, load_shapes, run, validate
 from cityorchestra_ld.validation.sandbox import EngineRefusedError
 
-STOP = "ex:S a sh:NodeShape ; sh:targetClass ex:Stop ; sh:property ex:code . ex:code sh:path ex:c ; sh:minCount 1 ; sh:datatype xsd:string ."
+STOP = """ex:S a sh:NodeShape ; sh:targetClass ex:Stop ; sh:property ex:code .
+ex:code sh:path ex:c ; sh:minCount 1 ; sh:datatype xsd:string ."""
 
 
 def test_results_counts_coverage_and_engine_are_told(judged) -> None:
@@ -63,7 +64,7 @@ def test_blank_nodes_keep_the_labels_of_the_file(file, shapes) -> None:
     assert {(r.focus, r.value) for r in report.results} == {(f"_:n{i}", f"_:m{i % 7}") for i in range(50)}
 
 
-# --- context -------------------------------------------------------------------------------------------------------------------
+# --- context ------------------------------------------------------------------------------------------------------------------
 
 
 def test_shapes_see_the_context_but_judge_the_data_only(judged) -> None:
@@ -120,20 +121,21 @@ def test_blank_nodes_of_data_and_context_do_not_meet(file, shapes) -> None:
     assert len(validate(data, rules, context=[context]).results) == 1
 
 
-# --- a great many results ------------------------------------------------------------------------------------------------------
+# --- a great many results -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("nodes", [900, 1])
 def test_counts_are_exact_and_samples_bounded_when_results_are_many(
     nodes: int, file, shapes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "_CAP", 200)
+    monkeypatch.setattr(run, "CAP", 200)
     lines = "".join(
         f"<urn:n{i % nodes}> <https://x.example/p> <urn:m{i}> .\n<urn:m{i}> <https://x.example/q> <urn:t> .\n"
         for i in range(900)
     )
     rules = shapes(
-        "ex:S sh:targetSubjectsOf ex:p ; sh:property [ sh:path ex:p ; sh:nodeKind sh:Literal ] , [ sh:path ( ex:p ex:q ) ; sh:nodeKind sh:Literal ] ."
+        "ex:S sh:targetSubjectsOf ex:p ; sh:property [ sh:path ex:p ; sh:nodeKind sh:Literal ] ,"
+        " [ sh:path ( ex:p ex:q ) ; sh:nodeKind sh:Literal ] ."
     )
     data = file(lines, "many.nt", plain=True)
     report = validate(data, rules, limits=Limits(report_samples=5))
@@ -146,15 +148,19 @@ def test_counts_are_exact_and_samples_bounded_when_results_are_many(
 
 
 def test_a_lower_bound_is_told_when_one_node_has_too_many_results(file, shapes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "_CAP", 20)
-    monkeypatch.setattr(check, "_LAST_CAP", 50)
+    monkeypatch.setattr(run, "CAP", 20)
+    monkeypatch.setattr(run, "LAST_CAP", 50)
     data = file("".join(f"<urn:n> <https://x.example/p> <urn:m{i}> .\n" for i in range(100)), "many.nt", plain=True)
     report = validate(data, shapes("ex:S sh:targetSubjectsOf ex:p ; sh:property [ sh:path ex:p ; sh:nodeKind sh:Literal ] ."))
     assert report.truncated == ("<https://x.example/S>",)
     assert report.counts[Severity.VIOLATION] == 50
 
 
-# --- ways of writing ------------------------------------------------------------------------------------------------------------
+# --- ways of writing ----------------------------------------------------------------------------------------------------------
+
+
+RDF_XML = """<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="urn:a"><p xmlns="urn:" rdf:resource="urn:x"/></rdf:Description></rdf:RDF>"""
 
 
 @pytest.mark.parametrize(
@@ -166,7 +172,7 @@ def test_a_lower_bound_is_told_when_one_node_has_too_many_results(file, shapes, 
         ("d.nq", "<urn:a> <urn:p> <urn:x> _:g .\n_:b <urn:r> _:c _:g .\n"),
         ("d.trig", "GRAPH <urn:g> { <urn:a> <urn:p> <urn:x> }"),
         ("d.jsonld", '{"@id": "urn:a", "urn:p": {"@id": "urn:x"}}'),
-        ("d.rdf", '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="urn:a"><p xmlns="urn:" rdf:resource="urn:x"/></rdf:Description></rdf:RDF>'),
+        ("d.rdf", RDF_XML),
     ],
 )  # fmt: skip
 def test_any_syntax_and_any_graph_is_judged_as_triples(name: str, text: str, file, shapes) -> None:
@@ -211,7 +217,7 @@ def test_nothing_to_check_is_said_aloud(judged) -> None:
     assert "nothing was checked" in report.notes[-1].en
 
 
-# --- two engines ------------------------------------------------------------------------------------------------------------------
+# --- two engines --------------------------------------------------------------------------------------------------------------
 
 
 def test_the_reference_answers_when_the_fast_engine_refuses_and_the_report_says_so(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -69,10 +70,8 @@ def test_no_call_leaves_an_engine_even_without_the_lint(attack: str, listener, t
     data = tmp_path / "d.nq"
     data.write_text("<urn:a> <urn:p> <urn:b> .\n")
     for engine in ("fast", "pyshacl"):
-        try:
+        with contextlib.suppress(EngineRefusedError, ShapesError):
             list(run_engine(engine, data, hostile_shapes(HOSTILE[attack], url), Budget(seconds=30)))
-        except (EngineRefusedError, ShapesError):
-            pass
     assert not calls
 
 
@@ -117,9 +116,10 @@ def test_sockets_and_programs_are_denied_by_the_kernel_where_it_can() -> None:
 
 def test_an_engine_that_takes_too_long_is_stopped_with_a_hint(file, shapes) -> None:
     rules = shapes(
-        """ex:S sh:targetNode ex:a ; sh:sparql [ sh:select "SELECT $this { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l FILTER(?c = ?f && ?i = ?l && ?a = ?l) }" ] ."""
+        """ex:S sh:targetNode ex:a ; sh:sparql [
+            sh:select "SELECT $this { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i FILTER(?c > ?f && ?f > ?i) }" ] ."""
     )
-    data = file("".join(f"<urn:a{i}> <urn:p> <urn:b{i}> .\n" for i in range(2000)), "d.nt", plain=True)
+    data = file("".join(f'<urn:a{i}> <urn:p> "{i}" .\n' for i in range(2000)), "d.nt", plain=True)
     start = time.monotonic()
     with pytest.raises(ShapesError, match="more than 1 seconds") as caught:
         validate(data, rules, limits=Limits(validation_seconds=1))

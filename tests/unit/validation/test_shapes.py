@@ -10,7 +10,7 @@ from cityorchestra_ld.errors import ShapesError
 from cityorchestra_ld.validation import ShapesGraph, load_shapes
 
 PREFIXES = """@prefix sh: <http://www.w3.org/ns/shacl#> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
-@prefix ex: <https://x.example/> . @prefix owl: <http://www.w3.org/2002/07/owl#> . @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix ex: <https://x.example/> . @prefix owl: <http://www.w3.org/2002/07/owl#> .
 """
 BASE = "https://base.example/"
 STOP = 'ex:Stop a sh:NodeShape ; sh:targetClass ex:S ; sh:property [ sh:path ex:code ; sh:minCount 1 ; sh:name "code"@fr ] .'

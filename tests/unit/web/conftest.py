@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pyoxigraph as ox
@@ -183,6 +184,9 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Territory:
 def client(city: Territory):
     """Serve the city; redirects are not followed."""
     with TestClient(create_app(city), follow_redirects=False) as client:
+        deadline = time.monotonic() + 10
+        while client.app.service.snapshot.statistics is None and time.monotonic() < deadline:
+            time.sleep(0.01)
         yield client
 
 

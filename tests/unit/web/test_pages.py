@@ -163,6 +163,27 @@ def test_a_dataset_page_says_who_under_which_conditions_and_what_is_in_it(client
     assert "Chiffres inventés." in read(client, "/doc/dataset/ville/figures")
 
 
+def test_a_dataset_page_counts_exactly_what_is_in_it(client):
+    page = read(client, "/doc/dataset/ville/stops")
+    stops = re.search(r">arrêt</bdi>.*?class=\"count\">(\d+)\+?<", page, re.DOTALL)
+    assert stops is not None
+    assert stops.group(1) == "7"
+    assert "+</span>" not in page
+    assert '<h3><a href="/describe?iri=http%3A%2F%2Fwww.opengis.net' not in page  # says little of a dataset of stops
+
+
+def test_a_geometry_is_shown_and_sent_with_the_thing_that_has_it(client):
+    page = read(client, "/doc/stop/1001")
+    assert "POINT(-1.68 48.11)" in page
+    assert 'href="/.well-known/genid' not in page
+
+
+def test_two_properties_of_one_name_share_a_row(client):
+    page = parsed(read(client, f"/describe?iri={INSEE}"))
+    names = ["".join(term.itertext()).strip() for term in page.iter(f"{XHTML}dt")]
+    assert len(names) == len(set(names))
+
+
 def test_the_queries_of_a_dataset_page_run(client):
     page = read(client, "/doc/dataset/ville/stops")
     runs = re.findall(r'class="button" href="([^"]+)"', page)

@@ -34,7 +34,7 @@ class Example:
     @property
     def run(self) -> str:
         """Return the path that runs this query and shows the answer in a page."""
-        return "/sparql?" + urlencode({"query": self.text, "format": "html"})
+        return "/sparql?" + urlencode({"query": self.text, "format": "html"}) + "#results"
 
 
 class Site:
