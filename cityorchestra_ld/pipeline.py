@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -91,7 +92,9 @@ def run(
         territory.dataset(key)
     work = territory.state / "work"
     with exclusive(territory.state), _opened(territory) as store:
-        work.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        RunFolder(territory.state).sweep(_KEPT_RUNS)
         with tempfile.TemporaryDirectory(dir=work) as temporary:
             call = _Call(territory, store, progress or Silent(), Path(temporary))
             call.prepare(order(territory, keys), force=force, files=files or {})
@@ -138,7 +141,6 @@ class _Call:
         for run in self.runs.values():
             self.folder.save(run)
             discard(self.folder.root / run.id)
-        self.folder.prune(_KEPT_RUNS)
         published = generation is not None and (before is None or generation.number != before.number)
         return Outcome(runs=tuple(self.runs.values()), generation=generation, published=published)
 

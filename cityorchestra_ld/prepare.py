@@ -285,7 +285,7 @@ def check_sources(plan: Plan, dataset: Dataset) -> None:
                 place=Place(file=str(dataset.mapping)),
                 hint=Text(f"Le plus proche est « {near[0]} ».", f"The nearest is '{near[0]}'.") if near else None,
             )
-        for reference in sorted(source.references):
+        for reference in sorted(name.removeprefix("$.") for name in source.references):
             if any(fnmatch.fnmatchcase(reference, pattern) for pattern in spec.forbidden):
                 raise MappingError(
                     Text(

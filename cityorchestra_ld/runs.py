@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,12 +137,12 @@ class RunFolder:
                 found.append(msgspec.json.decode(file.read_bytes(), type=Run))
         return tuple(found)
 
-    def prune(self, keep: int) -> None:
-        """Remove all but the newest `keep` run folders."""
-        for folder in sorted(self.root.glob("*"), reverse=True)[keep:]:
-            for file in sorted(folder.rglob("*"), reverse=True):
-                file.rmdir() if file.is_dir() else file.unlink()
-            folder.rmdir()
+    def sweep(self, keep: int) -> None:
+        """Remove what killed runs left behind, and all but the newest `keep` run folders; call it under the lock."""
+        folders = sorted(self.root.glob("*"), reverse=True)
+        whole = [folder for folder in folders if (folder / "run.json").exists()]
+        for folder in {*folders} - {*whole[:keep]}:
+            shutil.rmtree(folder)
 
 
 @contextmanager

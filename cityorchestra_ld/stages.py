@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import pyoxigraph as ox
 
-from cityorchestra_ld import pipeline
+from cityorchestra_ld import draft, pipeline
+from cityorchestra_ld.check import Finding
+from cityorchestra_ld.check.dataset import check_dataset
+from cityorchestra_ld.draft.outline import Outline
 from cityorchestra_ld.errors import MappingError, Place, RefusedError, StoreError, Text, UsageError
 from cityorchestra_ld.formats import DOCUMENT_FORMATS, GRAPH_FORMATS, RESULT_FORMATS, Format, named
 from cityorchestra_ld.governance.views import view
@@ -20,11 +23,11 @@ from cityorchestra_ld.model import Generation, Limits, SourceSpec, Table, Valida
 from cityorchestra_ld.namespaces import prefixes
 from cityorchestra_ld.prepare import check_sources
 from cityorchestra_ld.queries import bind, term
-from cityorchestra_ld.runs import Run, RunFolder
+from cityorchestra_ld.runs import Failure, Run, RunFolder
 from cityorchestra_ld.sources import open_loose, stage
 from cityorchestra_ld.store import Reader, current_generation, inspect, query_once
 from cityorchestra_ld.store.serialization import write_statements
-from cityorchestra_ld.territory import Territory
+from cityorchestra_ld.territory import Territory, load_territory
 from cityorchestra_ld.validation import ShapesGraph, load_shapes
 from cityorchestra_ld.validation import validate as validate_graph
 
@@ -78,6 +81,46 @@ def _inside(spec: SourceSpec, root: Path, mapping: Path) -> SourceSpec:
             hint=Text("Donnez le bon dossier avec --base-dir.", "Give the right folder with --base-dir."),
         )
     return replace(spec, path=path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftOutcome:
+    """A draft that was written, and how it fared when it was tried."""
+
+    outline: Outline
+    written: tuple[Path, ...]
+    findings: tuple[Finding, ...]
+    triples: int
+    violations: int
+    warnings: int
+    failure: Failure | None
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of the trial."""
+        return self.failure.exit_code if self.failure else 0
+
+
+def try_draft(territory: Territory, key: str, file: Path, *, title: str | None, replace: bool) -> DraftOutcome:
+    """Write the draft of a dataset, check and run it without publishing; claim less about the records when shapes object."""
+    outcome: DraftOutcome | None = None
+    for cautious in (False, True):
+        made = draft.draft(territory, key, file, title=title, cautious=cautious)
+        written = draft.write(territory, made, replace=replace or outcome is not None)
+        fresh = load_territory(territory.root, state=territory.state)
+        run = pipeline.run(fresh, [key], publish=False, force=True).runs[0]
+        outcome = DraftOutcome(
+            outline=made.outline,
+            written=tuple(path.relative_to(territory.root) for path in written),
+            findings=check_dataset(fresh, key),
+            triples=run.triples,
+            violations=run.violations,
+            warnings=run.warnings,
+            failure=run.failure,
+        )
+        if run.failure is None:
+            break
+    return outcome  # type: ignore[return-value]
 
 
 def try_files(territory: Territory, key: str, files: Sequence[str]) -> tuple[Run, Path]:
@@ -202,5 +245,5 @@ def serve(territory: Territory, host: str, port: int, workers: int | None) -> in
     from cityorchestra_ld.web.app import create_app
 
     changed = replace(territory, workers=workers) if workers else territory
-    uvicorn.run(create_app(changed), host=host, port=port, log_level="info", server_header=False)
+    uvicorn.run(create_app(changed), host=host, port=port, log_level="info", server_header=False, timeout_graceful_shutdown=10)
     return 0

@@ -12,11 +12,10 @@ from cityorchestra_ld.territory import Territory, load_territory
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep the tests that share the loaded territory in one process."""
-    for item in items:
-        if "loaded" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("loaded"))
+    if "loaded" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.xdist_group("loaded"))
 
 
 @pytest.fixture(scope="session")

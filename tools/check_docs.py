@@ -1,4 +1,4 @@
-"""Keep documentation and code together: generated pages are up to date, links lead somewhere, modules are small and say what they do.
+"""Keep documentation and code together: generated pages, links, the size of modules and the sentence that opens each.
 
 `python tools/check_docs.py --write` makes the generated pages anew.
 """
@@ -69,8 +69,9 @@ def cli_reference() -> str:
 
 
 GENERATED = {
-    ROOT / "docs" / "reference" / "modules.md": lambda: "# Modules\n\nMade from each module's first sentence by "
-    "`tools/check_docs.py --write`.\n\n" + module_table(),
+    ROOT / "docs" / "reference" / "modules.md": lambda: (
+        "# Modules\n\nMade from each module's first sentence by `tools/check_docs.py --write`.\n\n" + module_table()
+    ),
     ROOT / "docs" / "reference" / "cli.md": cli_reference,
 }
 

@@ -8,19 +8,21 @@ from datetime import date
 import pyoxigraph as ox
 
 from cityorchestra_ld.catalog.triples import Graph, both, lit, typed
-from cityorchestra_ld.model import GraphInfo, Text
+from cityorchestra_ld.model import Access, GraphInfo, Text
 from cityorchestra_ld.territory import Dataset, Partner, Territory
 
 EU = "http://publications.europa.eu/resource/authority/"
 SPDX = "http://spdx.org/licenses/"
 N = ox.NamedNode
+_DATA = ("data", "ref", "live")
+_NEVER_NAMED = (Access.SENSITIVE, Access.CONFIDENTIAL)  # the catalogue is public: that such data exist is not for everybody
 
 
 def catalog(territory: Territory, graphs: Iterable[GraphInfo], runs: Mapping[str, str]) -> Graph:
     """Describe the catalogue, its datasets, their current versions and their services (DCAT-AP 3.0, section 4)."""
     graph = Graph(territory.base_iri)
     iris = territory.iris
-    loaded = {info.dataset: info for info in graphs if info.dataset and info.role in ("data", "ref", "live")}
+    loaded = {info.dataset: info for info in graphs if info.dataset and info.role in _DATA and info.access not in _NEVER_NAMED}
     publisher = territory.partners.get(territory.publisher)
     service = graph.add(
         iris.id("service", "sparql"),

@@ -69,6 +69,12 @@ def by_name(name: str, others: Collection[str] = ()) -> Text | None:
     return None
 
 
+def _is_siret(cell: str) -> bool:
+    """Tell whether fourteen digits have the check digit of a SIRET (Luhn)."""
+    doubled = [int(digit) * (2 if place % 2 == 0 else 1) for place, digit in enumerate(cell)]
+    return sum(number - 9 if number > 9 else number for number in doubled) % 10 == 0
+
+
 def by_cells(name: str, cells: Iterable[str]) -> Text | None:
     """Say why the cells of a column look personal, or nothing; fourteen digits are a SIRET when the name says so."""
     filled = [cell.strip() for cell in cells if cell.strip()]
@@ -77,7 +83,7 @@ def by_cells(name: str, cells: Iterable[str]) -> Text | None:
     for pattern, reason in _CELLS:
         if sum(pattern.fullmatch(cell) is not None for cell in filled) >= _ENOUGH * len(filled):
             return reason
-    meters = sum(_METER.fullmatch(cell) is not None for cell in filled)
+    meters = sum(_METER.fullmatch(cell) is not None and not _is_siret(cell) for cell in filled)
     if meters >= _ENOUGH * len(filled) and "siret" not in plain(name):
         return Text("quatorze chiffres, comme un numéro de compteur", "fourteen digits, as a meter number")
     return None

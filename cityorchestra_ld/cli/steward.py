@@ -301,3 +301,43 @@ def _place(origin: Origin) -> str:
         pointer=origin.pointer,
     )  # fmt: skip
     return place.describe(show.lang()) + (f" ({origin.term_map})" if origin.term_map else "")
+
+
+# --- new ----------------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def new(
+    key: Annotated[str, typer.Argument(metavar="P/D", help="partenaire/jeu de données")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Fichier CSV ou JSON. / CSV or JSON file.")],
+    title: Annotated[str | None, typer.Option("--title", help="Titre du jeu. / Title of the dataset.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Écraser un jeu qui existe. / Overwrite a dataset.")] = False,
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Lire un fichier et écrire un premier jet : contrat, correspondance, règles. / Write a first draft from a file."""
+    from cityorchestra_ld import draft
+    from cityorchestra_ld.stages import try_draft
+
+    where = territory(folder)
+    outcome = try_draft(where, key, file.resolve(), title=title, replace=force)
+    if json:
+        show.as_json(outcome)
+        return outcome.exit_code
+    lines = [*draft.findings(outcome.outline), Text("", ""), *(Text(f"  {path}", f"  {path}") for path in outcome.written)]
+    errors = sum(found.level == "error" for found in outcome.findings)
+    rest = len(outcome.findings) - errors
+    lines += [
+        Text(f"Vérification : {errors} erreur(s), {rest} remarque(s).", f"Check: {errors} error(s), {rest} remark(s)."),
+        Text(
+            f"Essai : {outcome.triples} triplets, {outcome.violations} violation(s), {outcome.warnings} avertissement(s).",
+            f"Trial: {outcome.triples} triples, {outcome.violations} violation(s), {outcome.warnings} warning(s).",
+        ),
+        *([outcome.failure.message] if outcome.failure else []),
+        Text(
+            f"À faire : relire les lignes PROPOSITION et À DÉCIDER, puis `cityorchestra map {key} --preview 5`.",
+            f"To do: read the lines PROPOSITION and À DÉCIDER, then `cityorchestra map {key} --preview 5`.",
+        ),
+    ]
+    sys.stdout.write("".join(line.get(show.lang()) + "\n" for line in lines))
+    return outcome.exit_code

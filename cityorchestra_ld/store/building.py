@@ -40,7 +40,7 @@ def build(
         return _rebuild(layout, target, before, after, merge.merge(layout, after))
     manifest = read_manifest(parent.path)
     differences = _differences(layout, work, parent, before, after)
-    merged = _merged(layout, parent, manifest.merged, before, after, differences)
+    merged = _merged(layout, parent, manifest.merged, before, after)
     old, new = _with(before, manifest.merged), _with(after, merged)
     hidden = _differences(layout, work, parent, _only(old), _only(new))
     changed = [*differences.items(), *hidden.items()]
@@ -73,16 +73,12 @@ def _merged(
     known: Merged | None,
     before: Mapping[str, GraphInfo],
     after: Mapping[str, GraphInfo],
-    differences: Mapping[str, Difference],
 ) -> Merged | None:
-    """Find out what public graphs share now; look at all of them only when the change is large or something is shared."""
+    """Merge the public graphs anew when one of them changed."""
     old = {info.graph: _content(info) for info in merge.members(before)}
     new = {info.graph: _content(info) for info in merge.members(after)}
     if old == new:
         return known
-    no_surprise = all(name in old for name in new if name in before)  # none was there already, and becomes public now
-    if known is None and no_surprise and merge.surely_disjoint(parent.path / "db", after, differences):
-        return None
     for info in merge.members(after):
         require_snapshot(layout, parent, info)
     return merge.merge(layout, after)

@@ -83,10 +83,9 @@ class Pointer(msgspec.Struct, frozen=True):
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """The hidden graph that stands for public graphs which share triples with others."""
+    """The hidden graph that holds the merge of all graphs of the public default graph."""
 
-    members: tuple[str, ...]  # all graphs of the public default graph
-    covered: tuple[str, ...]  # those that the hidden graph stands for
+    members: tuple[str, ...]
     sha256: str
     triples: int
 

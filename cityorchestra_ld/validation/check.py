@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +30,13 @@ def validate(
     engine: EngineName = "auto",
     limits: Limits = _LIMITS,
     allow_empty: bool = False,
+    only: Collection[str] | None = None,
 ) -> ValidationReport:
     """
     Judge a data graph (SHACL, section 3.4); raise ShapesError when it is not RDF, is empty, or no engine can judge it.
 
     Shapes may look at the context (ontology, code lists, other datasets), but results are about nodes of the data only. Shapes
-    marked `csh:scope csh:DataOnly` do not see the context at all.
+    marked `csh:scope csh:DataOnly` do not see the context at all. `only` names the targeted shapes to use; all, if not given.
     """
     start = time.perf_counter()
     if shapes.empty:
@@ -50,6 +51,8 @@ def validate(
             raise ShapesError(
                 Text("Ces données ne contiennent aucun triplet.", "These data hold no triple."), place=Place(file=str(data))
             )
+        if only is not None:
+            seen.focus = {identity: nodes if identity in only else set() for identity, nodes in seen.focus.items()}
         tally = Tally(limits.report_samples)
         run = Run(shapes, seen, choose(engine), limits, folder, tally)
         run.all()

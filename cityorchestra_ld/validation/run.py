@@ -118,7 +118,7 @@ class Run:
         """Judge some focus nodes at a time, so that a million results never are in memory together."""
         marks = {shape.id: number for number, shape in enumerate(active)}
         job = _Job(validator, active, engine_shapes(self.shapes, active, marks, ease=validator.fast, sets=sets), sets)
-        size = CAP // 4
+        size = max(1, CAP // 4)
         navigations = [navigate(self.shapes, shape) for shape in active]
         for bucket in cut(graph, self._pairs(active, marks), navigations, self.folder):
             size = self._judge_bucket(job, bucket, size)

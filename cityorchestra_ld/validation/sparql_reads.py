@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count, pairwise
 from typing import Any, Final
 
@@ -25,7 +26,8 @@ def query_reads(query: tuple[str, dict[str, str]], walk: tuple[Path, ...], own: 
     A triple matters when its pattern matches together with the patterns of its own group and of the groups around it. So each
     pattern is read from a node that those patterns reach, forwards when they reach its subject.
     """
-    patterns = list(_patterns(*query, own))
+    text, prefixes = query
+    patterns = _patterns(text, tuple(prefixes.items()), own)
     for index, pattern in enumerate(patterns):
         guards = [p for place, p in enumerate(patterns) if place != index and p.group == pattern.group[: len(p.group)]]
         reached = _reach(guards, walk)
@@ -46,7 +48,7 @@ class _Pattern:
     value: Any
 
 
-def _reach(patterns: list[_Pattern], walk: tuple[Path, ...]) -> dict[Any, tuple[Path, ...]]:
+def _reach(patterns: Sequence[_Pattern], walk: tuple[Path, ...]) -> dict[Any, tuple[Path, ...]]:
     """
     Return a chain from $this to each variable that patterns lead to: forwards as far as possible, then one step backwards.
 
@@ -79,22 +81,23 @@ def _of(pattern: _Pattern) -> Path:
     return pattern.path
 
 
-def _patterns(text: str, prefixes: dict[str, str], own: Path | None) -> Iterator[_Pattern]:
+@lru_cache(maxsize=256)
+def _patterns(text: str, prefixes: tuple[tuple[str, str], ...], own: Path | None) -> tuple[_Pattern, ...]:
+    """Parse a query, which takes rdflib some 20 ms."""
     from pyparsing import ParseException
     from rdflib.plugins.sparql.algebra import translateQuery
     from rdflib.plugins.sparql.parser import parseQuery
 
     path = own.sparql() if own else ""
     try:
-        algebra = translateQuery(parseQuery(text.replace("$PATH", path).replace("?PATH", path)), initNs=prefixes).algebra
+        algebra = translateQuery(parseQuery(text.replace("$PATH", path).replace("?PATH", path)), initNs=dict(prefixes)).algebra
     except (ParseException, ValueError, KeyError) as error:
         raise OpaqueError from error
-    seen: set[str] = set()
-    for group, (subject, predicate, value) in _walk(algebra, (), count()):
-        seen |= {str(term) for term in (subject, predicate, value)}
-        yield _Pattern(group, subject, _path(predicate), value)
+    found = list(_walk(algebra, (), count()))
+    seen = {str(term) for _, triple in found for term in triple}
     if _variables(text) - seen - {"PATH", "this"}:
         raise OpaqueError  # some pattern escaped us
+    return tuple(_Pattern(group, subject, _path(predicate), value) for group, (subject, predicate, value) in found)
 
 
 def _variables(text: str) -> set[str]:

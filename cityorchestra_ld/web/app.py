@@ -63,7 +63,7 @@ _EVERYWHERE: Final[tuple[tuple[bytes, bytes], ...]] = (
         b"Content-Language, Content-Location, ETag, Last-Modified, Link, Retry-After, Vary, X-Request-Id, X-Row-Limit",
     ),
 )
-_PREFLIGHT: Final = "Accept, Accept-Language, Content-Type, If-Modified-Since, If-None-Match"
+_PREFLIGHT: Final = "Accept, Content-Type, If-Modified-Since, If-None-Match"
 _log = logging.getLogger("cityorchestra_ld.web")
 
 

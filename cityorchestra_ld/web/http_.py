@@ -17,7 +17,7 @@ Language = Literal["fr", "en"]
 Headers = tuple[tuple[str, str], ...]
 
 CACHED: Final = "public, no-cache"  # keep it, and ask each time whether it is still the current one
-VARY: Final = "Accept, Accept-Language"
+VARY: Final = "Accept"
 _MAX_FIELDS: Final = 200
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:\d{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:\d{1,5})?")
 _TAG = re.compile(r'(?:W/)?"[^"]*"')
@@ -76,8 +76,8 @@ class Ask:
 
     @property
     def language(self) -> Language:
-        """Return the language for people: the address decides, then `Accept-Language`, then French."""
-        return self.said_language or read_language(self.headers.get("accept-language"))
+        """Return the language for people: French, unless the address asks for English; one address, one page for everybody."""
+        return self.said_language or "fr"
 
     @property
     def origin(self) -> str:
@@ -98,25 +98,6 @@ def single(fields: Mapping[str, tuple[str, ...]], name: str) -> str | None:
             hint=Text("Donnez-le une seule fois.", "Give it once."),
         )
     return values[0] if values else None
-
-
-def read_language(accept_language: str | None) -> Language:
-    """
-    Choose French or English from an `Accept-Language` header; French when it names neither (RFC 9110, section 12.5.4).
-
-    >>> read_language("de, en-GB;q=0.8, fr;q=0.3"), read_language("de"), read_language(None)
-    ('en', 'fr', 'fr')
-    """
-    weights: dict[Language, float] = {"fr": 0.0, "en": 0.0}
-    for element in (accept_language or "")[:500].split(","):
-        name, _, parameters = element.partition(";")
-        primary = name.strip().lower().partition("-")[0]
-        quality = re.search(r"q\s*=\s*([01](?:\.\d{0,3})?)", parameters)
-        weight = float(quality.group(1)) if quality else 1.0
-        if primary in ("fr", "en"):
-            key: Language = "en" if primary == "en" else "fr"
-            weights[key] = max(weights[key], weight)
-    return "en" if weights["en"] > weights["fr"] else "fr"
 
 
 def ask_from(scope: Mapping[str, Any]) -> Ask:

@@ -157,7 +157,7 @@ def details(error: CityOrchestraError, ask: Ask, base: str) -> dict[str, Any]:
 
 def problem_headers(error: CityOrchestraError) -> Headers:
     """List the headers that belong to an error rather than to its form."""
-    headers: list[tuple[str, str]] = [("Cache-Control", "no-store"), ("Vary", "Accept, Accept-Language")]
+    headers: list[tuple[str, str]] = [("Cache-Control", "no-store"), ("Vary", "Accept")]
     if isinstance(error, MethodError):
         headers.append(("Allow", error.allowed))
     if isinstance(error, NotAcceptableError):

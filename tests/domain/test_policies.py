@@ -129,9 +129,7 @@ def test_every_dataset_has_a_policy_that_exists_and_fits_its_licence() -> None:
         assert policy in policies(), dataset.key
         if dataset.access is Access.PUBLIC and objects(policy, f"{DCT}license") != {SPDX + dataset.licence}:
             differing.add(dataset.key)
-    assert differing <= {
-        "rennes-metropole/catalogue-rudi"
-    }  # its records are under EUPL 1.2, what they describe mostly under ODbL
+    assert differing == set()
 
 
 def test_the_described_dataset_and_its_agreement_obey_the_rules_of_the_catalogue(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""However an engine is asked (node by node, set by set, with a context, in parts), the results are those of one plain validation."""
+"""However an engine is asked (node by node, set by set, with a context, in parts), the results are the same."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from cityorchestra_ld.validation.tally import Tally, path_of
 from cityorchestra_ld.validation.worker import Row
 
 X = "https://x.example/"
-PREFIXES = f"@prefix sh: <http://www.w3.org/ns/shacl#> . @prefix ex: <{X}> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n"
+PREFIXES = (
+    f"@prefix sh: <http://www.w3.org/ns/shacl#> . @prefix ex: <{X}> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n"
+)
 TYPE, SUBCLASS = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>", "<http://www.w3.org/2000/01/rdf-schema#subClassOf>"
 
 
@@ -44,7 +46,17 @@ def term(name: str) -> str:
 
 
 nodes = st.sampled_from([term(f"n{i}") for i in range(6)])
-values = st.one_of(nodes, st.sampled_from(['"1"', '"a@b.fr"', '"12"^^<http://www.w3.org/2001/XMLSchema#integer>', '"3"^^<http://www.w3.org/2001/XMLSchema#integer>']))
+values = st.one_of(
+    nodes,
+    st.sampled_from(
+        [
+            '"1"',
+            '"a@b.fr"',
+            '"12"^^<http://www.w3.org/2001/XMLSchema#integer>',
+            '"3"^^<http://www.w3.org/2001/XMLSchema#integer>',
+        ]
+    ),
+)
 links = st.tuples(nodes, st.sampled_from([term("p"), term("q"), term("r")]), values)
 types = st.tuples(nodes, st.just(TYPE), st.sampled_from([term("C"), term("D")]))
 lines = st.one_of(links, links, types, st.just((term("D"), SUBCLASS, term("C")))).map(lambda t: f"{' '.join(t)} .\n")
@@ -61,13 +73,24 @@ QUERIES = [
     "SELECT $this WHERE { FILTER NOT EXISTS { $this ex:p ?x } }",
 ]
 core = st.sampled_from(
-    ["sh:property [ sh:path ex:p ; sh:class ex:C ]", "sh:property [ sh:path ( ex:p ex:q ) ; sh:minCount 1 ]", "sh:property [ sh:path ex:q ; sh:or ( [ sh:class ex:D ] [ sh:datatype xsd:integer ] ) ]", "sh:nodeKind sh:IRI ; sh:property [ sh:path [ sh:inversePath ex:p ] ; sh:maxCount 1 ]"]  # fmt: skip
+    [
+        "sh:property [ sh:path ex:p ; sh:class ex:C ]",
+        "sh:property [ sh:path ( ex:p ex:q ) ; sh:minCount 1 ]",
+        "sh:property [ sh:path ex:q ; sh:or ( [ sh:class ex:D ] [ sh:datatype xsd:integer ] ) ]",
+        "sh:nodeKind sh:IRI ; sh:property [ sh:path [ sh:inversePath ex:p ] ; sh:maxCount 1 ]",
+    ]
 )
-sparql = st.sampled_from(QUERIES).map(lambda query: f"""sh:sparql [ sh:prefixes ex:P ; sh:message "{{$this}} {{?value}}" ; sh:select "{query}" ]""")
-targets = st.sampled_from(["sh:targetClass ex:C", "sh:targetSubjectsOf ex:p", "sh:targetObjectsOf ex:q", "sh:targetNode ex:n0 , ex:n1"])
+sparql = st.sampled_from(QUERIES).map(
+    lambda query: f"""sh:sparql [ sh:prefixes ex:P ; sh:message "{{$this}} {{?value}}" ; sh:select "{query}" ]"""
+)
+targets = st.sampled_from(
+    ["sh:targetClass ex:C", "sh:targetSubjectsOf ex:p", "sh:targetObjectsOf ex:q", "sh:targetNode ex:n0 , ex:n1"]
+)
 rules = st.lists(st.tuples(targets, st.one_of(core, sparql, sparql)), min_size=1, max_size=3).map(
-    lambda found: "".join(f"ex:S{n} a sh:NodeShape ; {' ; '.join(parts)} .\n" for n, parts in enumerate(found))
-    + f'ex:P sh:declare [ sh:prefix "ex" ; sh:namespace "{X}"^^xsd:anyURI ] .'
+    lambda found: (
+        "".join(f"ex:S{n} a sh:NodeShape ; {' ; '.join(parts)} .\n" for n, parts in enumerate(found))
+        + f'ex:P sh:declare [ sh:prefix "ex" ; sh:namespace "{X}"^^xsd:anyURI ] .'
+    )
 )
 
 
@@ -88,12 +111,19 @@ def plainly(folder: Path, shapes: ShapesGraph, data: list[str], context: list[st
     whole = folder / "whole.nq"
     whole.write_text("".join([*data, *context]))
     rows = worker.run_fast(str(whole), engine_shapes(shapes, shapes.targeted), None, blank=True)
-    return Counter(reduced(row, shapes) for row in rows if not context or any(belongs(row.focus, data, s) for s in shapes.targeted))
+    return Counter(
+        reduced(row, shapes) for row in rows if not context or any(belongs(row.focus, data, s) for s in shapes.targeted)
+    )
 
 
 def belongs(focus: str, data: list[str], shape: Shape) -> bool:
     subjects = {line.split(" ")[0] for line in data}
-    pointed = {line.split(" ", 2)[2][:-3] for line in data for t in shape.targets if t.kind == "objects" and line.split(" ")[1] == str(t.term)}
+    pointed = {
+        line.split(" ", 2)[2][:-3]
+        for line in data
+        for t in shape.targets
+        if t.kind == "objects" and line.split(" ")[1] == str(t.term)
+    }
     return focus in subjects | pointed | {str(t.term) for t in shape.targets if t.kind == "node"}
 
 
@@ -106,7 +136,9 @@ def cap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graph=graphs, text=rules, cutting=st.integers(0, 20))
-def test_every_way_of_asking_gives_the_results_of_one_plain_validation(graph: list[str], text: str, cutting: int, cap: int) -> None:
+def test_every_way_of_asking_gives_the_results_of_one_plain_validation(
+    graph: list[str], text: str, cutting: int, cap: int
+) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "shapes.ttl").write_text(PREFIXES + text)
@@ -116,7 +148,10 @@ def test_every_way_of_asking_gives_the_results_of_one_plain_validation(graph: li
 
 
 def test_flat_queries_are_judged_set_by_set_and_others_are_not(tmp_path: Path) -> None:
-    shapes = "".join(f'ex:S{n} sh:targetClass ex:C ; sh:sparql [ sh:prefixes ex:P ; sh:select "{query}" ] .\n' for n, query in enumerate(QUERIES))
+    shapes = "".join(
+        f'ex:S{n} sh:targetClass ex:C ; sh:sparql [ sh:prefixes ex:P ; sh:select "{query}" ] .\n'
+        for n, query in enumerate(QUERIES)
+    )
     (tmp_path / "s.ttl").write_text(f'{PREFIXES}{shapes}ex:P sh:declare [ sh:prefix "ex" ; sh:namespace "{X}"^^xsd:anyURI ] .')
     found = {item.shape for item in setwise(load_shapes([tmp_path / "s.ttl"], base_iri="https://base.example/"))}
     assert found == {term(f"S{n}") for n in (0, 1, 2, 3, 4, 7)}

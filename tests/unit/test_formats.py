@@ -52,7 +52,8 @@ def test_the_most_specific_range_weighs_a_type_and_the_heaviest_type_is_sent(acc
 
 
 @pytest.mark.parametrize(
-    "accept", ["image/png", "text/turtle;q=0", "*/*;q=0", "text/html;q=1.5", "nonsense", "*/turtle", "text", ",,,", '"', "text/plain"]
+    "accept",
+    ["image/png", "text/turtle;q=0", "*/*;q=0", "text/html;q=1.5", "nonsense", "*/turtle", "text", ",,,", '"', "text/plain"],
 )
 def test_nothing_acceptable_is_nothing(accept):
     assert negotiate(accept, GRAPH_FORMATS) is None

@@ -52,6 +52,13 @@ def test_only_what_is_loaded_is_described() -> None:
     assert [row["d"].value for row in found] == [TERRITORY.iris.dataset(keys[0])]
 
 
+def test_confidential_data_are_not_named() -> None:
+    keys = list(TERRITORY.datasets)[:2]
+    store = described(info(keys[0], access=Access.CONFIDENTIAL), info(keys[1], access=Access.RESTRICTED))
+    found = {row["d"].value for row in store.query(f"{PREFIXES} SELECT ?d {{ ?d a dcat:Dataset ; dct:identifier ?i }}")}
+    assert found == {TERRITORY.iris.dataset(keys[1])}
+
+
 def test_every_dataset_says_access_policy_licence_and_attribution() -> None:
     store = described(*(info(key, access=Access.PUBLIC) for key in TERRITORY.datasets))
     query = f"""{PREFIXES} SELECT DISTINCT ?d {{ ?d a dcat:Dataset ; dcat:distribution ?x ; dct:accessRights ?r ; odrl:hasPolicy ?p ;

@@ -41,7 +41,7 @@ def test_shared_triples_count_once_through_all_changes(store: EmbeddedStore, cha
     assert plain_count(first) == 102
     merged = read_manifest(first.path).merged
     assert merged is not None
-    assert (merged.covered, merged.triples) == (("https://ld.cityorchestra.example/graph/data/b/small",), 2)
+    assert (len(merged.members), merged.triples) == (2, 102)
     second = store.publish([change("b/small", *lines(200, 201, 1, 2)), change("c/other", *lines(201, 300))])
     assert plain_count(second) == 103
     third = store.publish([change("a/large", *lines(*range(5, 100)))])  # what was covered is seen again
@@ -54,11 +54,9 @@ def test_shared_triples_count_once_through_all_changes(store: EmbeddedStore, cha
 
 @pytest.mark.parametrize("number", [50, 30_000])
 def test_sharing_that_begins_with_a_small_or_large_change_is_noticed(store: EmbeddedStore, change: Change, number: int) -> None:
-    first = store.publish([change("a/x", *lines(*range(40_000))), change("b/y", *lines(50_000))])
-    assert read_manifest(first.path).merged is None
+    store.publish([change("a/x", *lines(*range(40_000))), change("b/y", *lines(50_000))])
     second = store.publish([change("b/y", *lines(*range(39_990, 39_990 + number)))])
     assert plain_count(second) == 39_990 + number
-    assert read_manifest(second.path).merged is not None
 
 
 def test_two_graphs_that_begin_to_share_in_one_publication_are_noticed(store: EmbeddedStore, change: Change) -> None:
@@ -69,7 +67,7 @@ def test_two_graphs_that_begin_to_share_in_one_publication_are_noticed(store: Em
 
 def test_a_graph_that_becomes_public_is_looked_at(store: EmbeddedStore, change: Change) -> None:
     first = store.publish([change("a/x", *lines(*range(100))), change("b/y", *lines(1, 200), access=Access.RESTRICTED)])
-    assert (plain_count(first), read_manifest(first.path).merged) == (100, None)
+    assert (plain_count(first), read_manifest(first.path).merged) == (100, None)  # one public graph is its own merge
     second = store.publish([change("b/y", *lines(1, 200))])
     assert plain_count(second) == 101
     third = store.publish([change("b/y", *lines(1, 200), access=Access.RESTRICTED)])
@@ -100,9 +98,7 @@ def test_workers_answer_with_a_set_and_nobody_can_name_the_hidden_graph(store: E
 
 @given(contents=st.lists(st.sets(st.integers(0, 12), max_size=8), min_size=1, max_size=5))
 @settings(max_examples=40, deadline=None)
-def test_uncovered_graphs_and_the_hidden_graph_are_disjoint_and_together_everything(
-    tmp_path_factory: pytest.TempPathFactory, contents: list[set[int]]
-) -> None:
+def test_the_hidden_graph_is_everything_once(tmp_path_factory: pytest.TempPathFactory, contents: list[set[int]]) -> None:
     layout = Layout(tmp_path_factory.mktemp("merge") / "store")
     graphs, held = {}, {}
     for index, numbers in enumerate(contents):
@@ -116,7 +112,7 @@ def test_uncovered_graphs_and_the_hidden_graph_are_disjoint_and_together_everyth
     names = default_graphs(view(list(graphs.values())), merged)
     total = sum(len(held[name]) for name in names if name != MERGED) + (merged.triples if merged else 0)
     assert total == len(everything)
-    assert (merged is None) == (sum(map(len, contents)) == len(everything))
+    assert (merged is None) == (sum(1 for numbers in contents if numbers) < 2)
 
 
 def test_a_view_of_some_public_graphs_gets_these_graphs(tmp_path: Path, change: Change) -> None:

@@ -8,29 +8,9 @@ import pytest
 
 from cityorchestra_ld.errors import UsageError
 from cityorchestra_ld.web.cache import AnswerCache
-from cityorchestra_ld.web.http_ import Answer, Ask, etag, is_fresh, read_fields, read_language
+from cityorchestra_ld.web.http_ import Answer, Ask, etag, is_fresh, read_fields
 
 MOMENT = datetime(2026, 11, 22, 3, 0, 0, 500_000, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("header", "language"),
-    [
-        (None, "fr"),
-        ("", "fr"),
-        ("en", "en"),
-        ("en-GB,en;q=0.9,fr;q=0.5", "en"),
-        ("fr-FR,en;q=0.9", "fr"),
-        ("de,en;q=0.1", "en"),
-        ("de", "fr"),
-        ("*", "fr"),
-        ("en;q=0", "fr"),
-        ("EN", "en"),
-        (",;=,", "fr"),
-    ],
-)
-def test_french_unless_english_is_preferred(header, language):
-    assert read_language(header) == language
 
 
 def test_fields_are_decoded_once_and_kept_apart():

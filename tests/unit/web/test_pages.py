@@ -45,7 +45,7 @@ def parsed(text):
 @pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("language", ["fr", "en"])
 def test_every_page_is_well_formed_and_can_be_walked_by_ear(client, address, language):
-    page = parsed(read(client, address, **{"accept-language": language}))
+    page = parsed(read(client, f"{address}{'&' if '?' in address else '?'}lang={language}"))
     assert page.get("lang") == language
     assert page.find(f".//{XHTML}title").text.strip()
     skip = page.find(f".//{XHTML}a")
@@ -90,16 +90,15 @@ def test_links_of_ours_lead_somewhere(client, address):
         assert answer.status_code in (200, 303), target
 
 
-def test_french_comes_first_and_english_by_header_or_by_address(client):
+def test_french_comes_first_and_english_by_its_own_address(client):
     assert "Les données partagées" in read(client, "/catalog")
-    assert "The shared data" in read(client, "/catalog", **{"accept-language": "en-GB,en;q=0.9,fr;q=0.1"})
-    assert "Les données partagées" in read(client, "/catalog", **{"accept-language": "de"})
+    assert "Les données partagées" in read(client, "/catalog", **{"accept-language": "en-GB,en;q=0.9,fr;q=0.1"})
     english = read(client, "/catalog?lang=en", **{"accept-language": "fr"})
     assert "The shared data" in english
     assert 'href="/doc/dataset/ville/stops?lang=en"' in english
     assert 'href="/catalog?lang=fr"' in english
     assert client.get("/catalog?lang=en", headers=BROWSER).headers["content-language"] == "en"
-    tags = {client.get("/catalog", headers=BROWSER | {"accept-language": lang}).headers["etag"] for lang in ("fr", "en")}
+    tags = {client.get(f"/catalog?lang={lang}", headers=BROWSER).headers["etag"] for lang in ("fr", "en")}
     assert len(tags) == 2
 
 

@@ -194,7 +194,7 @@ def test_a_mistake_in_a_query_has_its_place_and_a_hint(client):
     body = ask(client, "SELECT ?s\nWHERE { ?s a dcta:Dataset }").json()
     assert body["position"]["line"] == 2
     assert body["position"]["column"] == 14
-    english = client.get("/sparql", params={"query": "SELECT * {"}, headers={"accept-language": "en"}).json()
+    english = client.get("/sparql", params={"query": "SELECT * {", "lang": "en"}).json()
     assert english["detail"] == "'{' is never closed."
 
 
