@@ -91,6 +91,19 @@ def explain(
     return tuple(item for info, triples in found for item in _explained(territory, generation, info, triples))
 
 
+def explain_many(territory: Territory, dataset: str, triples: Sequence[Wanted]) -> tuple[Explained, ...]:
+    """Say where many published triples of one dataset come from; its sources are read once. Raises as `explain` does."""
+    generation = current_generation(territory.state / "store")
+    known = territory.dataset(dataset)
+    identity = generation.meta.get(f"run:{dataset}") if generation else None
+    if identity is None:
+        raise RefusedError(
+            Text("Ce jeu de données n'est pas publié.", "This dataset is not published."), place=Place(value=dataset)
+        )
+    run = RunFolder(territory.state).load(identity)
+    return tuple(_of_dataset(territory, known, run, territory.graph_of(known), triples))
+
+
 # --- what is published --------------------------------------------------------------------------------------------------------
 
 

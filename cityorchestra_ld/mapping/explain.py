@@ -189,7 +189,7 @@ def _origin(table: Table, compiled: Compiled, hit: _Found, places: Mapping[int, 
     references = compiled.subject.references if hit.line is None else _references(hit.line)
     labels = [compiled.rows.label(reference) for reference in references]
     cells = [cell for cell in hit.cells if cell is not None]
-    looped = hit.object is not None and any(cell is None for cell in hit.cells)
+    looped = hit.object is not None and any(compiled.rows.cell(reference) is None for reference in references)
     cell = ", ".join(cells) if cells else _lexical(hit.object) if looped and hit.object else None
     return Origin(
         file=table.label,

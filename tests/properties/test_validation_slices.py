@@ -90,18 +90,18 @@ def reduced(row: Row, shapes: ShapesGraph) -> tuple:
 
 def sliced(change: Change, shapes: ShapesGraph, folder: Path):
     affected = change.affected()
-    run = Run(shapes, slice_of(change, affected, folder), [Here()], Limits(), folder, Tally(10_000))
+    run = Run(shapes, slice_of(change, affected, folder), [Here()], Limits(report_samples=10_000), folder, Tally(10_000))
     run.all()
     return Counter(reduced(row, shapes) for row in run.tally.kept()), affected, run.survey.triples
 
 
 def test_a_slice_says_what_a_full_validation_says_on_a_thousand_random_changes(shapes: ShapesGraph, tmp_path: Path) -> None:
-    chance = random.Random(7)
+    chance = random.Random(11)
     graph = {some_triple(chance) for _ in range(90)} | {(iri("Sub"), SUBCLASS, iri("C"))}
     results = everything(graph, shapes, tmp_path)
     changed = smaller = 0
     for number in range(CHANGES):
-        steady = [t for t in graph if t[1] != SUBCLASS]
+        steady = sorted((t for t in graph if t[1] != SUBCLASS), key=str)  # the same changes on every machine
         removed = set(chance.sample(steady, min(len(steady), chance.choice([0, 1, 1, 2, 5]))))
         added = {some_triple(chance) for _ in range(chance.choice([0, 1, 1, 2, 5]))} - graph
         change = Change(Triples(graph), added, removed, shapes)

@@ -1,4 +1,4 @@
-"""The tree tells the truth: modules import alone, tests are collected, what is imported is declared, no machine path is kept."""
+"""The tree tells the truth: modules import alone, tests are collected, imports are declared, no machine path is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ def test_every_module_imports_without_environment_or_network() -> None:
     code = "import socket, importlib, sys\nsocket.socket.connect = None\n" + "\n".join(
         f"importlib.import_module({name!r})" for name in MODULES
     )
-    done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, timeout=120, cwd="/")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={}, capture_output=True, text=True, timeout=120, cwd="/", check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

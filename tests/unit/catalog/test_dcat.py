@@ -55,14 +55,15 @@ def test_only_what_is_loaded_is_described() -> None:
 def test_confidential_data_are_not_named() -> None:
     keys = list(TERRITORY.datasets)[:2]
     store = described(info(keys[0], access=Access.CONFIDENTIAL), info(keys[1], access=Access.RESTRICTED))
-    found = {row["d"].value for row in store.query(f"{PREFIXES} SELECT ?d {{ ?d a dcat:Dataset ; dct:identifier ?i }}")}
+    query = f"{PREFIXES} SELECT ?d {{ ?d a dcat:Dataset ; dct:identifier ?i }}"
+    found = {row["d"].value for row in store.query(query)}
     assert found == {TERRITORY.iris.dataset(keys[1])}
 
 
 def test_every_dataset_says_access_policy_licence_and_attribution() -> None:
     store = described(*(info(key, access=Access.PUBLIC) for key in TERRITORY.datasets))
-    query = f"""{PREFIXES} SELECT DISTINCT ?d {{ ?d a dcat:Dataset ; dcat:distribution ?x ; dct:accessRights ?r ; odrl:hasPolicy ?p ;
-        dct:rights/rdfs:label ?a . ?x dct:license ?l }}"""
+    query = f"""{PREFIXES} SELECT DISTINCT ?d {{ ?d a dcat:Dataset ; dcat:distribution ?x ; dct:accessRights ?r ;
+        odrl:hasPolicy ?p ; dct:rights/rdfs:label ?a . ?x dct:license ?l }}"""
     assert len(list(store.query(query))) == len(TERRITORY.datasets)
 
 
