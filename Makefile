@@ -23,7 +23,7 @@ setup: .venv/.ready        ## a virtual environment with the command `cityorches
 	@touch $@
 
 test: setup                ## all tests of every day
-	$(BIN)/pytest -q -n 2 --dist loadgroup
+	$(BIN)/pytest -q -n 2
 
 check: setup lint types imports docs ## what must hold before a commit, tests aside
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from cityorchestra_ld import pipeline
 from cityorchestra_ld.territory import Territory, load_territory
@@ -12,10 +14,21 @@ from cityorchestra_ld.territory import Territory, load_territory
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keep the tests that share the loaded territory in one process."""
-    if "loaded" in getattr(item, "fixturenames", ()):
-        item.add_marker(pytest.mark.xdist_group("loaded"))
+SHARING = frozenset(
+    str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py") if "loaded" in path.read_text(encoding="utf-8")
+)
+
+
+class Scheduler(LoadScopeScheduling):
+    """Give tests that share the loaded territory to one process, and all others to whoever is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "loaded" if nodeid.partition("::")[0] in SHARING else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
+    """Choose the scheduler; `pytest -n 0` works without it."""
+    return Scheduler(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,8 @@ def _lines(subject: str, findings: Sequence[Finding], lang: str) -> Iterator[str
     read = "read" if lang == "en" else "lire"
     for found in findings:
         yield f"{_WORDS[found.level].get(lang)} {found.code}: {found.message.get(lang)}"
-        place = replace(found.place, column=None, value=None).describe(lang)
+        seen = found.place.value is not None and found.place.value in found.message.get(lang)
+        place = (replace(found.place, value=None) if seen else found.place).describe(lang)
         if place:
             yield f"  {'where' if lang == 'en' else 'où'}: {place}"
         if found.hint.get(lang):

@@ -17,7 +17,7 @@ from cityorchestra_ld.mapping.diagnose import label_of, spreadsheet_row
 from cityorchestra_ld.mapping.engine import Unit, compile_units
 from cityorchestra_ld.mapping.plan import LogicalSource, Plan
 from cityorchestra_ld.mapping.relations import ROW
-from cityorchestra_ld.mapping.sql import concat, guarded, listed, unique_loops
+from cityorchestra_ld.mapping.sql import Lit, concat, guarded, listed, unique_loops
 from cityorchestra_ld.mapping.statements import Compiled, Line
 from cityorchestra_ld.mapping.workspace import Workspace, workspace
 from cityorchestra_ld.model import Table
@@ -100,7 +100,8 @@ def _entry(position: int, line: Line) -> str:
     used = (line.subject, line.predicate, line.object)
     texts = [f"({concat(value.pieces)})::VARCHAR" for value in used]
     packed = f"struct_pack(k := {position}, s := {texts[0]}, p := {texts[1]}, o := {texts[2]})"
-    guards = dict.fromkeys((*line.guards, *(guard for value in used for guard in value.guards)))
+    made = [f"({piece}) IS NOT NULL" for value in used for piece in value.pieces if not isinstance(piece, Lit)]  # not wrong
+    guards = dict.fromkeys((*line.guards, *(guard for value in used for guard in value.guards), *made))
     return listed(guarded(list(guards), packed), unique_loops(*(value.loops for value in used)))
 
 

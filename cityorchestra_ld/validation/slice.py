@@ -48,10 +48,10 @@ class Change:
     def __init__(self, before: Reader, added: Iterable[Triple], removed: Iterable[Triple], shapes: ShapesGraph) -> None:
         self._shapes = shapes
         self._added = Triples(added)
-        gone = frozenset(before.canonical(triple) for triple in removed)
+        gone = before.canonical(removed)
         # A triple that is there already, in the store's own writing, must not be seen twice.
         self._delta = Triples([*self._added.all, *gone])
-        hidden = gone | {before.canonical(triple) for triple in self._added.all}
+        hidden = gone | before.canonical(self._added.all)
         self.either = Changed(before, self._added, frozenset())
         self.after = Changed(before, self._added, hidden)
         self._navigations = {shape.id: navigate(shapes, shape) for shape in shapes.targeted}

@@ -28,8 +28,8 @@ class Reader(Protocol):
         """Return every triple with a predicate."""
         ...
 
-    def canonical(self, triple: Triple) -> Triple:
-        """Return a triple as this graph writes it."""
+    def canonical(self, triples: Iterable[Triple]) -> frozenset[Triple]:
+        """Return triples as this graph writes them."""
         ...
 
 
@@ -62,9 +62,9 @@ class Triples:
         """Return every triple with a predicate."""
         return (triple for triple in self.all if triple[1] == predicate)
 
-    def canonical(self, triple: Triple) -> Triple:
-        """Return the triple: memory keeps terms as they are."""
-        return triple
+    def canonical(self, triples: Iterable[Triple]) -> frozenset[Triple]:
+        """Return the triples: memory keeps terms as they are."""
+        return frozenset(triples)
 
 
 def _chosen(found: dict[str, set[Triple]], predicate: str | None) -> Iterable[Triple]:
@@ -91,13 +91,11 @@ class StoreReader:
         """Return every triple with a predicate."""
         return self._match(None, predicate, None)
 
-    def canonical(self, triple: Triple) -> Triple:
-        """Return a triple as the store writes it."""
-        if not isinstance(triple[2], ox.Literal):
-            return triple
+    def canonical(self, triples: Iterable[Triple]) -> frozenset[Triple]:
+        """Return triples as the store writes them."""
         small = ox.Store()
-        small.add(ox.Quad(triple[0], ox.NamedNode(triple[1]), triple[2]))
-        return next(_triples(small.quads_for_pattern(None, None, None)))
+        small.extend(ox.Quad(subject, ox.NamedNode(predicate), value) for subject, predicate, value in triples)
+        return frozenset(_triples(small.quads_for_pattern(None, None, None)))
 
     def _match(self, subject: Node | None, predicate: str | None, value: Term | None) -> Iterator[Triple]:
         named = ox.NamedNode(predicate) if predicate is not None else None

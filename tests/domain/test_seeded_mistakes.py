@@ -12,9 +12,8 @@ import pytest
 
 from cityorchestra_ld.cli import main
 
-DATASETS = (
-    "insee/regions", "insee/departements", "insee/communes", "insee/epci", "insee/iris-population", "star/arrets", "etalab/irve",
-)  # fmt: skip
+DATASETS = ("insee/regions", "insee/departements", "insee/communes", "insee/epci", "insee/iris-population", "star/arrets",
+            "etalab/irve")  # fmt: skip
 Command = Callable[..., tuple[int, str]]
 
 
@@ -61,7 +60,8 @@ MISTAKES = {
     ),
     "a required property is forgotten": Mistake(
         "star/arrets", "mapping.yml", "      - [rdfs:label, $(nom), fr~lang]\n", "", "MAP-308",
-        ("no rule gives rdfs:label, which the shape StarArret-label requires", "Add '- [rdfs:label, $(…), fr~lang]'"), "gtfs:Stop",
+        ("no rule gives rdfs:label, which the shape StarArret-label requires", "Add '- [rdfs:label, $(…), fr~lang]'"),
+        "gtfs:Stop",
     ),
     "a code is in no list": Mistake(
         "insee/iris-population", "mapping.yml", "indicator:dwellings~iri", "indicator:dwelling~iri", "MAP-304",
@@ -70,7 +70,8 @@ MISTAKES = {
     ),
     "two templates that should be one differ": Mistake(
         "star/arrets", "mapping.yml", "subject: stop:$(code)/geometry", "subject: stop:$(code)/geom", "MAP-303",
-        ("geo:hasGeometry must lead to a geo:Geometry", "Nothing describes that thing: correct the IRI template"), "geo:hasGeometry",
+        ("geo:hasGeometry must lead to a geo:Geometry", "Nothing describes that thing: correct the IRI template"),
+        "geo:hasGeometry",
     ),
     "a prefix is not declared": Mistake(
         "star/arrets", "mapping.yml", "subject: stop:$(code)\n", "subject: stp:$(code)\n", "MAP-401",
@@ -168,25 +169,12 @@ def test_without_mistakes_nothing_is_said(place: Path, command: Command) -> None
 
 
 def test_a_name_taken_from_the_wrong_column_is_found_by_explain(place: Path, command: Command) -> None:
-    spoil(place, Mistake("star/arrets", "mapping.yml", "[rdfs:label, $(nom),", "[rdfs:label, $(nomcommune),", "", (), ""))
-    assert (
-        command(
-            "run",
-            "insee/regions",
-            "insee/departements",
-            "insee/communes",
-            "insee/epci",
-            "star/arrets",
-            "--territory",
-            str(place),
-        )[0]
-        == 0
-    )
-    exit_code, said = command(
-        "explain", "https://ld.cityorchestra.example/id/stop/star/1002", "rdfs:label", "--territory", str(place)
-    )
+    spoil(place, Mistake("insee/regions", "mapping.yml", "[rdfs:label, $(nom),", "[rdfs:label, $(chefLieu),", "", (), ""))
+    where = ("--territory", str(place))
+    assert command("run", "insee/regions", *where)[0] == 0
+    exit_code, said = command("explain", "http://id.insee.fr/geo/region/53", "rdfs:label", *where)
     assert exit_code == 0
-    assert "from: star_arrets.json, /0/nomcommune, column 'nomcommune', value 'Rennes' (rdfs:label)" in said
-    mapping = (place / "mappings/star/arrets/mapping.yml").read_text(encoding="utf-8").splitlines()
-    line = next(number for number, text in enumerate(mapping, 1) if "$(nomcommune)" in text)
-    assert f"rule: arret, mappings/star/arrets/mapping.yml:{line}" in said
+    assert "column 'chefLieu', value '35238' (rdfs:label)" in said and "from: regions.json, /" in said
+    mapping = (place / "mappings/insee/regions/mapping.yml").read_text(encoding="utf-8").splitlines()
+    line = next(number for number, text in enumerate(mapping, 1) if "label, $(chefLieu)" in text)
+    assert f"rule: region, mappings/insee/regions/mapping.yml:{line}" in said

@@ -111,9 +111,8 @@ def plainly(folder: Path, shapes: ShapesGraph, data: list[str], context: list[st
     whole = folder / "whole.nq"
     whole.write_text("".join([*data, *context]))
     rows = worker.run_fast(str(whole), engine_shapes(shapes, shapes.targeted), None, blank=True)
-    return Counter(
-        reduced(row, shapes) for row in rows if not context or any(belongs(row.focus, data, s) for s in shapes.targeted)
-    )
+    ours = (row for row in rows if not context or belongs(row.focus, data, shapes.shapes[shapes.shapes[row.shape].root]))
+    return Counter(reduced(row, shapes) for row in ours)
 
 
 def belongs(focus: str, data: list[str], shape: Shape) -> bool:

