@@ -22,8 +22,8 @@ setup: .venv/.ready        ## a virtual environment with the command `cityorches
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-test: setup                ## all tests of every day
-	$(BIN)/pytest -q -n 2
+test: setup                ## all tests of every day; the official suites are `make conformance`
+	$(BIN)/pytest -q -n 2 --ignore tests/conformance
 
 check: setup lint types imports docs ## what must hold before a commit, tests aside
 
@@ -41,7 +41,7 @@ docs:
 	$(BIN)/python tools/check_docs.py
 
 conformance: setup         ## the official suites, counted in reports/conformance.json
-	$(BIN)/pytest -q tests/conformance
+	$(BIN)/pytest -q -n 2 tests/conformance
 
 kill-test: setup           ## 50 random kill -9 during `cityorchestra run`
 	$(BIN)/python tools/kill_test.py --kills 50 \

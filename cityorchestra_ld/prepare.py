@@ -121,7 +121,7 @@ class Preparer:
         with work.timed("validate"):
             say(dataset.key, "validate")
             context = [*self.common, *self._context(dataset, ready, work.folder)]
-            report = validate(content, shapes, context=context)
+            report = validate(content, shapes, context=context, limits=self.territory.limits)
         with work.timed("explain"):
             work.report = with_origins(report, lambda results: find_origins(plan, work.tables, results))
             write_reports(work.report, shapes, work.folder, title=dataset.title)

@@ -12,6 +12,7 @@ from cityorchestra_ld import draft, pipeline, stages
 from cityorchestra_ld.errors import RefusedError, SourceError, UsageError
 from cityorchestra_ld.territory import Territory, load_territory
 
+Outcomes = dict[str, stages.DraftOutcome]
 PARKINGS = (
     "Identifiant;Nom du parking;Code INSEE;Capacité;Tarif horaire;Coordonnées;E-mail du gérant;Ouvert le;Gratuit;Vidéo\n"
     "0012;Vilaine;35238;400;2,5;48.1086,-1.6796;gerant@example.org;31/12/2019;Oui;a\n"
@@ -44,14 +45,24 @@ FEATURES = json.dumps(
 ).encode()
 
 
-@pytest.fixture
-def place(tmp_path: Path, root: Path) -> Territory:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Territory:
     """Make an empty territory with the reference ontology and common rules."""
-    (tmp_path / "ontology").symlink_to(root / "ontology")
-    (tmp_path / "shapes").mkdir()
-    (tmp_path / "shapes/core").symlink_to(root / "shapes/core")
-    shutil.copy(root / "territory.toml", tmp_path)
-    return load_territory(tmp_path)
+    folder = tmp_path_factory.mktemp("draft")
+    (folder / "ontology").symlink_to(root / "ontology")
+    (folder / "shapes").mkdir()
+    (folder / "shapes/core").symlink_to(root / "shapes/core")
+    shutil.copy(root / "territory.toml", folder)
+    return load_territory(folder)
+
+
+FILES = {"parkings.csv": PARKINGS, "conso.csv": FIGURES, "arbres.geojson": FEATURES}
+
+
+@pytest.fixture(scope="module")
+def outcomes(place: Territory) -> dict[str, stages.DraftOutcome]:
+    """Draft each file once."""
+    return {name: drafted(place, name, data) for name, data in FILES.items()}
 
 
 def drafted(place: Territory, name: str, data: bytes) -> stages.DraftOutcome:
@@ -61,19 +72,17 @@ def drafted(place: Territory, name: str, data: bytes) -> stages.DraftOutcome:
     return stages.try_draft(place, f"rennes-metropole/{file.stem}", file, title=None, replace=False)
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "triples"), [("parkings.csv", PARKINGS, 30), ("conso.csv", FIGURES, 359), ("arbres.geojson", FEATURES, 45)]
-)
-def test_a_draft_checks_maps_and_validates_as_it_is_written(place: Territory, name: str, data: bytes, triples: int) -> None:
-    outcome = drafted(place, name, data)
+@pytest.mark.parametrize(("name", "triples"), [("parkings.csv", 30), ("conso.csv", 359), ("arbres.geojson", 45)])
+def test_a_draft_checks_maps_and_validates_as_it_is_written(outcomes: Outcomes, name: str, triples: int) -> None:
+    outcome = outcomes[name]
     assert outcome.failure is None, outcome.failure and outcome.failure.message.en
     assert [f for f in outcome.findings if f.level == "error"] == []
     assert outcome.violations == 0
     assert outcome.triples == triples
 
 
-def test_things_get_their_class_place_commune_and_typed_values(place: Territory) -> None:
-    outcome = drafted(place, "parkings.csv", PARKINGS)
+def test_things_get_their_class_place_commune_and_typed_values(place: Territory, outcomes: Outcomes) -> None:
+    outcome = outcomes["parkings.csv"]
     mapping = (place.root / "mappings/rennes-metropole/parkings/mapping.yml").read_text(encoding="utf-8")
     for line in (
         "- [a, [co:ParkingFacility~iri, geo:Feature~iri]]      # PROPOSITION",
@@ -87,8 +96,8 @@ def test_things_get_their_class_place_commune_and_typed_values(place: Territory)
     assert outcome.outline.identity[0].name == "identifiant"
 
 
+@pytest.mark.usefixtures("outcomes")
 def test_what_looks_personal_is_forbidden_and_nothing_is_opened(place: Territory) -> None:
-    drafted(place, "parkings.csv", PARKINGS)
     folder = place.root / "mappings/rennes-metropole/parkings"
     dataset = load_territory(place.root).datasets["rennes-metropole/parkings"]
     assert dataset.sources[0].forbidden == ("e_mail_du_gerant",)
@@ -99,8 +108,8 @@ def test_what_looks_personal_is_forbidden_and_nothing_is_opened(place: Territory
     assert dataset.sources[0].decimal == "," and dataset.sources[0].encoding == "cp1252"
 
 
-def test_figures_by_area_become_observations_and_hidden_cells_stay_hidden(place: Territory) -> None:
-    outcome = drafted(place, "conso.csv", FIGURES)
+def test_figures_by_area_become_observations_and_hidden_cells_stay_hidden(place: Territory, outcomes: Outcomes) -> None:
+    outcome = outcomes["conso.csv"]
     assert outcome.outline.style == "figures"
     folder = place.root / "mappings/rennes-metropole/conso"
     mapping = (folder / "mapping.yml").read_text(encoding="utf-8")
@@ -111,8 +120,8 @@ def test_figures_by_area_become_observations_and_hidden_cells_stay_hidden(place:
     assert "rennes-metropole-conso-mwh" in (folder / "static.ttl").read_text(encoding="utf-8")
 
 
-def test_records_and_geometries_of_json_are_found(place: Territory) -> None:
-    outcome = drafted(place, "arbres.geojson", FEATURES)
+def test_records_and_geometries_of_json_are_found(place: Territory, outcomes: Outcomes) -> None:
+    outcome = outcomes["arbres.geojson"]
     mapping = (place.root / "mappings/rennes-metropole/arbres/mapping.yml").read_text(encoding="utf-8")
     assert outcome.outline.profile.iterator == "$.features[*]"
     assert "fn:geometry, parameters: [[fn:value, $(geometry)]]" in mapping
@@ -120,9 +129,9 @@ def test_records_and_geometries_of_json_are_found(place: Territory) -> None:
     assert "[co:Tree~iri, geo:Feature~iri]" in mapping
 
 
-@pytest.mark.parametrize(("name", "data"), [("parkings.csv", PARKINGS), ("arbres.geojson", FEATURES)])
-def test_the_broken_example_of_a_draft_is_refused_as_its_report_says(place: Territory, name: str, data: bytes) -> None:
-    key = drafted(place, name, data).outline.key
+@pytest.mark.parametrize("name", ["parkings.csv", "arbres.geojson"])
+def test_the_broken_example_of_a_draft_is_refused_as_its_report_says(place: Territory, outcomes: Outcomes, name: str) -> None:
+    key = outcomes[name].outline.key
     case = next((place.root / "examples" / key / "broken").iterdir())
     expected = json.loads((case / "expected.json").read_text(encoding="utf-8"))
     run = pipeline.run(load_territory(place.root), [key], files={name: case / name}, publish=False, force=True).runs[0]
@@ -131,8 +140,8 @@ def test_the_broken_example_of_a_draft_is_refused_as_its_report_says(place: Terr
     assert all(word in said for word in expected["contains"])
 
 
-def test_findings_say_encoding_separator_types_keys_and_coordinates(place: Territory) -> None:
-    said = "\n".join(text.en for text in draft.findings(drafted(place, "parkings.csv", PARKINGS).outline))
+def test_findings_say_encoding_separator_types_keys_and_coordinates(outcomes: Outcomes) -> None:
+    said = "\n".join(text.en for text in draft.findings(outcomes["parkings.csv"].outline))
     for words in (
         "3 records, 10 columns", "Encoding recognised: cp1252", "semicolon", "Identifiant: code, [0-9]{4}",
         "Code INSEE: code, commune code", "coordinates (latlon)", "looks personal (e-mail address), forbidden",
@@ -149,8 +158,8 @@ def test_an_unknown_partner_is_added_to_the_territory_as_a_proposal(place: Terri
     assert "[partners.nouveau]      # PROPOSITION" in (place.root / "territory.toml").read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("outcomes")
 def test_a_dataset_that_exists_is_not_overwritten(place: Territory) -> None:
-    drafted(place, "parkings.csv", PARKINGS)
     with pytest.raises(RefusedError, match="exists already"):
         drafted(place, "parkings.csv", PARKINGS)
 
