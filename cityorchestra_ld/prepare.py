@@ -17,7 +17,7 @@ import pyoxigraph as ox
 
 from cityorchestra_ld import __version__
 from cityorchestra_ld.catalog.snapshots import keep_source
-from cityorchestra_ld.catalog.system import read_turtle
+from cityorchestra_ld.catalog.system import Labels, read_turtle
 from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, ShapesError, StoreError
 from cityorchestra_ld.mapping import MapReport, Plan, materialize, read_mapping
 from cityorchestra_ld.model import GraphInfo, Severity, SourceSpec, Table, Text, ValidationReport
@@ -211,7 +211,8 @@ class Preparer:
         static = dataset.folder / "static.ttl"
         if static.exists():
             name = ox.NamedNode(graph)
-            triples = read_turtle(static, self.territory.base_iri)
+            label = Labels("static")
+            triples = (label.apart(triple) for triple in read_turtle(static, self.territory.base_iri))
             with content.open("ab") as out:
                 quads = (ox.Quad(t.subject, t.predicate, t.object, name) for t in triples)
                 ox.serialize(quads, out, format=ox.RdfFormat.N_QUADS)

@@ -43,17 +43,24 @@ def system_graphs(territory: Territory, folder: Path) -> Iterator[tuple[GraphInf
         target = folder / f"system-{number}.nt"
         with target.open("wb") as out:
             for file_number, file in enumerate(files):
-                triples = (_apart(triple, file_number) for triple in read_turtle(file, territory.base_iri))
+                label = Labels(f"f{file_number}")
+                triples = (label.apart(triple) for triple in read_turtle(file, territory.base_iri))
                 ox.serialize(triples, out, format=ox.RdfFormat.N_TRIPLES)
         yield GraphInfo(graph=graph, role=role, access=access), target
 
 
-def _apart(triple: ox.Triple, number: int) -> ox.Triple:
-    """Keep blank nodes of different files apart."""
+class Labels:
+    """Blank nodes of one file: kept apart from those of others, and called the same each time the file is read."""
 
-    def rename(
-        term: ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple,
-    ) -> ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple:
-        return ox.BlankNode(f"f{number}x{term.value}") if isinstance(term, ox.BlankNode) else term
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._known: dict[str, ox.BlankNode] = {}
 
-    return ox.Triple(rename(triple.subject), triple.predicate, rename(triple.object))  # type: ignore[arg-type]
+    def apart(self, triple: ox.Triple) -> ox.Triple:
+        """Relabel the blank nodes of a triple by the order in which the file names them."""
+        subject = self._node(triple.subject) if isinstance(triple.subject, ox.BlankNode) else triple.subject
+        value = self._node(triple.object) if isinstance(triple.object, ox.BlankNode) else triple.object
+        return ox.Triple(subject, triple.predicate, value)
+
+    def _node(self, node: ox.BlankNode) -> ox.BlankNode:
+        return self._known.setdefault(node.value, ox.BlankNode(f"{self._file}n{len(self._known)}"))
