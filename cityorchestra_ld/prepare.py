@@ -327,6 +327,9 @@ def _does_not_conform(report: ValidationReport, folder: Path) -> DoesNotConformE
 
 
 def discard(folder: Path) -> None:
-    """Remove the working files of a run; the reports stay."""
-    shutil.rmtree(folder / "sources", ignore_errors=True)
-    (folder / "quads.nq").unlink(missing_ok=True)
+    """Remove the working files of a run; what was found stays."""
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.stem not in ("run", "report", "failure"):
+            path.unlink(missing_ok=True)

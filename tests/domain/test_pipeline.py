@@ -62,6 +62,13 @@ def test_rollback_points_back_and_a_run_is_kept_for_every_dataset(territory: Ter
     assert {run.dataset for run in RunFolder(territory.state).list()} == set(KEYS)
 
 
+def test_a_run_folder_keeps_what_was_found_and_no_working_file(territory: Territory) -> None:
+    run = pipeline.run(territory, ["insee/departements"], files=BROKEN).runs[0]
+    kept = {path.name for path in (RunFolder(territory.state).root / run.id).iterdir()}
+    assert kept <= {"run.json", "failure.txt", *(f"report.{suffix}" for suffix in ("html", "json", "csv", "ttl", "txt"))}
+    assert {"run.json", "failure.txt"} <= kept
+
+
 def test_datasets_come_after_what_their_shapes_look_at(territory: Territory) -> None:
     ordered = pipeline.order(territory, list(territory.datasets))
     for key in ordered:
