@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: run load serve setup test check conformance lint types imports docs kill-test wheel-test bench clean
+.PHONY: run load serve setup test slow check conformance lint types imports docs kill-test wheel-test bench clean
 
 run: load serve            ## set up, load the reference territory, serve it on http://localhost:8000
 
@@ -22,8 +22,11 @@ setup: .venv/.ready        ## a virtual environment with the command `cityorches
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-test: setup                ## all tests of every day; the official suites are `make conformance`
-	$(BIN)/pytest -q -n 2 --ignore tests/conformance
+test: setup                ## all tests of every day; the long ones are `make slow`, the official suites `make conformance`
+	$(BIN)/pytest -q -n 2 -m "not slow" --ignore tests/conformance
+
+slow: setup                ## tests that take long: lineage of a thousand triples, a thousand random changes
+	$(BIN)/pytest -q -n 2 -m slow
 
 check: setup lint types imports docs ## what must hold before a commit, tests aside
 

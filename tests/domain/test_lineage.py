@@ -143,6 +143,7 @@ def verify(key: str, plan: Plan, item: Explained) -> Iterator[str]:
             yield from (f"{item.object} is not made of {cell}" for cell in found or [origin.cell] if not shows(item, cell))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", KEYS)
 def test_random_triples_lead_to_the_cell_that_made_them(key: str, loaded: Territory) -> None:
     wanted = sample(loaded, key)

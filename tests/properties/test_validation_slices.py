@@ -95,6 +95,7 @@ def sliced(change: Change, shapes: ShapesGraph, folder: Path):
     return Counter(reduced(row, shapes) for row in run.tally.kept()), affected, run.survey.triples
 
 
+@pytest.mark.slow
 def test_a_slice_says_what_a_full_validation_says_on_a_thousand_random_changes(shapes: ShapesGraph, tmp_path: Path) -> None:
     chance = random.Random(11)
     graph = {some_triple(chance) for _ in range(90)} | {(iri("Sub"), SUBCLASS, iri("C"))}
