@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: run load serve setup test slow check conformance lint types imports docs kill-test wheel-test bench clean
+.PHONY: run load serve setup frontend browser test sparql-servers slow spark check conformance lint types imports docs kill-test kill-service wheel-test bench clean
 
 run: load serve            ## set up, load the reference territory, serve it on http://localhost:8000
 
@@ -25,8 +25,23 @@ setup: .venv/.ready        ## a virtual environment with the command `cityorches
 test: setup                ## all tests of every day; the long ones are `make slow`, the official suites `make conformance`
 	$(BIN)/pytest -q -n 2 -m "not slow" --ignore tests/conformance
 
+sparql-servers:            ## bring Fuseki and Virtuoso, so that `make slow` holds the store on them to its contract
+	tools/sparql_servers.sh
+
 slow: setup                ## tests that take long: lineage of a thousand triples, a thousand random changes
 	$(BIN)/pytest -q -n 2 -m slow
+
+spark: setup .venv/.spark   ## add Spark (450 MB, needs Java 17), so that `make slow` holds it to the contract of executors
+
+.venv/.spark: pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,spark]'
+	@touch $@
+
+frontend:                  ## bundle the scripts that enrich pages (needs node and npm; without them pages are plain)
+	cd frontend && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && npm run --silent types && npm run --silent build
+
+browser: setup frontend    ## walk the pages in chromium, with and without scripts, on a phone, with axe
+	tools/browser.sh
 
 check: setup lint types imports docs ## what must hold before a commit, tests aside
 
@@ -51,8 +66,14 @@ kill-test: setup           ## 50 random kill -9 during `cityorchestra run`
 	  --prepare "env CITYORCHESTRA_STATE={state} $(BIN)/cityorchestra run insee/regions insee/departements insee/communes" \
 	  "env CITYORCHESTRA_STATE={state} $(BIN)/cityorchestra run star/arrets star/lignes star/info-trafic sailcoop/gtfs"
 
+kill-service: setup        ## 50 random kill -9 of a running service: web, query workers, publishers (a minute)
+	$(BIN)/python tools/kill_service.py --kills 50
+
 wheel-test: setup          ## the wheel alone, in an empty environment, from another folder
 	tools/wheel_test.sh
 
+bench: setup               ## mapping against other engines, equal graphs: reports/bench-mapping.json (15 minutes, 15 GB of disk)
+	$(BIN)/python bench/mapping.py
+
 clean:
-	rm -rf .venv var dist reports
+	rm -rf .venv var dist reports frontend/node_modules cityorchestra_ld/web/static/build

@@ -87,10 +87,11 @@ class CityOrchestraError(Exception):
 
 
 class RefusedError(CityOrchestraError):
-    """The request was understood and refused: it does not conform, or a rule forbids it."""
+    """The request was understood and refused: it does not conform, or a rule forbids it; `datasets` says whose fault."""
 
     exit_code = 1
     http_status = 403
+    datasets: tuple[str, ...] = ()
 
 
 class UsageError(CityOrchestraError):

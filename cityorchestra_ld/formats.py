@@ -65,10 +65,25 @@ RESULTS_TSV: Final = Format(
     name="tsv", label="TSV", media_type="text/tab-separated-values", suffix="tsv", charset=True,
     results=ox.QueryResultsFormat.TSV,
 )  # fmt: skip
+TRIG: Final = Format(
+    name="trig", label="TriG", media_type="application/trig", suffix="trig", aliases=("application/x-trig",), charset=True,
+    rdf=ox.RdfFormat.TRIG,
+)  # fmt: skip
+N_QUADS: Final = Format(
+    name="n-quads", label="N-Quads", media_type="application/n-quads", suffix="nq", names=("nquads",), charset=True,
+    rdf=ox.RdfFormat.N_QUADS,
+)  # fmt: skip
+GEOJSON: Final = Format(name="geojson", label="GeoJSON", media_type="application/geo+json", suffix="geojson")
+RESULTS_PARQUET: Final = Format(name="parquet", label="Parquet", media_type="application/vnd.apache.parquet", suffix="parquet")
+RESULTS_ARROW: Final = Format(
+    name="arrow", label="Arrow", media_type="application/vnd.apache.arrow.stream", suffix="arrows", names=("ipc",)
+)
 
 GRAPH_FORMATS: Final = (TURTLE, JSON_LD, N_TRIPLES, RDF_XML)  # in our order of preference
 RESULT_FORMATS: Final = (RESULTS_JSON, RESULTS_XML, RESULTS_CSV, RESULTS_TSV)
 DOCUMENT_FORMATS: Final = (*GRAPH_FORMATS, HTML)
+QUERY_GRAPH_FORMATS: Final = (*GRAPH_FORMATS, TRIG, N_QUADS)  # what the SPARQL endpoint writes
+QUERY_RESULT_FORMATS: Final = (*RESULT_FORMATS, GEOJSON, RESULTS_PARQUET, RESULTS_ARROW)
 
 
 @dataclass(frozen=True, slots=True)

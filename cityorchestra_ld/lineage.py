@@ -12,7 +12,6 @@ from typing import Final, Literal
 import pyoxigraph as ox
 
 from cityorchestra_ld.catalog.snapshots import restore_source
-from cityorchestra_ld.catalog.system import read_turtle
 from cityorchestra_ld.errors import CityOrchestraError, Place, RefusedError, StoreError, Text
 from cityorchestra_ld.mapping import Plan, Wanted, read_mapping, trace
 from cityorchestra_ld.model import Generation, GraphInfo, Origin, Role, SourceSpec, Table
@@ -21,6 +20,7 @@ from cityorchestra_ld.runs import Run, RunFolder
 from cityorchestra_ld.sources import stage
 from cityorchestra_ld.store import Reader, current_generation
 from cityorchestra_ld.territory import Dataset, Territory, load_dataset
+from cityorchestra_ld.turtle import read_turtle
 
 Made = Literal["mapping", "static", "file", "software", "unknown"]
 MOST: Final = 500  # triples of one answer
@@ -187,7 +187,7 @@ def _other(info: GraphInfo, triple: Wanted) -> Explained:
 
 def _of_dataset(territory: Territory, dataset: Dataset, run: Run, graph: str, triples: Sequence[Wanted]) -> Iterator[Explained]:
     with _restored(territory, dataset, run) as kept:
-        origins = _traced(kept, [_as_mapped(territory, dataset, triple) for triple in triples])
+        origins = [kept.used(found) for found in _traced(kept, [_as_mapped(territory, dataset, t) for t in triples])]
         static = _static(dataset, territory)
         for triple, found in zip(triples, origins, strict=True):
             made: Made = "mapping" if found else "static" if _plain(triple) in static else "unknown"
@@ -275,6 +275,11 @@ class _Kept:
     tables: Mapping[str, Table]
     mapping: str  # where the mapping lies in the territory
     note: Text | None
+    set_aside: frozenset[tuple[str | None, int | None, str | None]] = frozenset()  # file, row, pointer
+
+    def used(self, origins: Iterable[Origin]) -> tuple[Origin, ...]:
+        """Return the origins that are not in rows that the run set aside."""
+        return tuple(o for o in origins if not self.set_aside & {(o.file, o.row, None), (o.file, o.row, _record(o))})
 
     def rules(self, origins: Iterable[Origin]) -> Iterator[Rule]:
         """Yield the places in the mapping of the rules behind origins, each once."""
@@ -302,7 +307,14 @@ def _restored(territory: Territory, dataset: Dataset, run: Run) -> Iterator[_Kep
                 raise _not_kept(record.label, run) from None
             staged = stage(_plain_file(spec, target), work / "staged", territory.limits)
             tables[record.name] = replace(staged, label=record.label)
-        yield _Kept(plan, tables, str(dataset.mapping), note)
+        aside = frozenset((row.place.file, row.place.row, row.place.pointer) for row in run.quarantine)
+        yield _Kept(plan, tables, str(dataset.mapping), note, aside)
+
+
+def _record(origin: Origin) -> str | None:
+    """Return the pointer of the record that a value is in."""
+    value = "/" + (origin.column or "").replace(".", "/")
+    return origin.pointer.removesuffix(value) if origin.pointer else None
 
 
 def _plain_file(spec: SourceSpec, path: Path) -> SourceSpec:

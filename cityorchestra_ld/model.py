@@ -10,17 +10,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from cityorchestra_ld.errors import Text
+from cityorchestra_ld.errors import CityOrchestraError, Place, Text
 
 __all__ = [
-    "Access", "Column", "Generation", "GraphChange", "GraphInfo", "Limits", "Origin", "Result", "ResultGroup", "Severity",
-    "SourceSpec", "Table", "Text", "ValidationReport", "View",
+    "Access", "Column", "Comparison", "Generation", "GraphChange", "GraphInfo", "GroupChange", "Level", "Limits", "OnError",
+    "Origin", "Result", "ResultGroup", "SetAside", "Severity", "SourceSpec", "StoreServer", "Strictness", "Table", "Text",
+    "ValidationReport", "View",
 ]  # fmt: skip
 
 
 # --- sources ------------------------------------------------------------------------------------------------------------------
 
 ColumnKind = Literal["text", "code", "integer", "decimal", "date", "datetime", "boolean"]
+OnError = Literal["fail", "quarantine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,11 @@ class SourceSpec:
     """Where a partner file is, how it is written and what it promises; `None` means: detect it and say so."""
 
     name: str  # the name that mappings use
-    format: Literal["csv", "json"] = "csv"
+    format: Literal["csv", "json"] = "csv"  # csv is any table: workbooks (XLSX) and Parquet files are recognised
     path: Path | None = None
     url: str | None = None
     member: str | None = None  # the file inside a zip archive
+    sheet: str | None = None  # of a workbook; needed when it has several
     compression: Literal["gzip", "zip", "tar", "targz", "tarxz"] | None = None
     encoding: str | None = None
     delimiter: str | None = None
@@ -58,6 +61,21 @@ class SourceSpec:
     forbidden: tuple[str, ...] = ()  # names or patterns with * of columns that must not be mapped
     key: tuple[str, ...] = ()
     max_bytes: int | None = None
+    on_error: OnError = "fail"  # what a row that breaks its contract does to the run; the dataset says it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """A row that was left out of a run because something in it is wrong, and what is wrong with it."""
+
+    place: Place
+    reason: Text
+    hint: Text | None = None
+
+    @classmethod
+    def of(cls, error: CityOrchestraError) -> SetAside:
+        """Keep the error of one row."""
+        return cls(place=error.place or Place(), reason=error.message, hint=error.hint)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +90,7 @@ class Table:
     sha256: str
     size: int  # bytes received
     records: int | None = None  # independent count for CSV; `None` for JSON, whose iterator decides
+    filled: tuple[int, ...] | None = None  # for each column the cells that have a value, where they were counted
     columns: tuple[str, ...] = ()  # names that mappings use, in file order (CSV)
     labels: tuple[str, ...] = ()  # the same columns as the file names them
     delimiter: str = ","
@@ -82,7 +101,10 @@ class Table:
     encoding: str = "utf-8"
     decimal: str | None = None
     notes: tuple[Text, ...] = ()  # what was detected, to be said out loud
-    gaps: tuple[tuple[int, int], ...] = ()  # (record from which, rows left out so far): blank rows and comments
+    gaps: tuple[tuple[int, int], ...] = ()  # (record from which, rows left out so far): blank rows, comments, wrong rows
+    before: int = 0  # records of the file that come before this part of it
+    without: frozenset[tuple[str | int, ...]] = frozenset()  # places in a JSON document that are not read
+    set_aside: tuple[SetAside, ...] = ()  # wrong rows that were left out
 
     def row(self, record: int) -> int:
         """Return the spreadsheet row of a record (counted from 1) in the partner's file."""
@@ -113,6 +135,17 @@ class Severity(StrEnum):
     VIOLATION = "Violation"
     WARNING = "Warning"
     INFO = "Info"
+
+
+Level = Literal["block", "warn", "inform"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strictness:
+    """How severe a dataset is with what its shapes find: what warnings do, and what single shapes do."""
+
+    warnings: Level = "warn"
+    shapes: Mapping[str, Level] = field(default_factory=dict)  # local name of a shape → level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +179,44 @@ class ResultGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupChange:
+    """One group of results now and in the run before."""
+
+    group: ResultGroup
+    new: int
+    fixed: int
+    remaining: int
+
+    @property
+    def state(self) -> str:
+        """Tell new, fixed or remaining, for the group as a whole."""
+        return "remaining" if self.remaining or (self.new and self.fixed) else "new" if self.new else "fixed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What became of the results of the run before; result by result where both show all, else by counts of groups."""
+
+    run: str
+    groups: tuple[GroupChange, ...]
+
+    @property
+    def new(self) -> int:
+        """Count results that were not there before."""
+        return sum(group.new for group in self.groups)
+
+    @property
+    def fixed(self) -> int:
+        """Count results that are gone."""
+        return sum(group.fixed for group in self.groups)
+
+    @property
+    def remaining(self) -> int:
+        """Count results that are still there."""
+        return sum(group.remaining for group in self.groups)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationReport:
     """What a shapes graph says about a data graph; `counts` are exact even when `results` is a bounded sample."""
 
@@ -161,6 +232,8 @@ class ValidationReport:
     truncated: tuple[str, ...] = ()  # shapes whose count is a lower bound
     notes: tuple[Text, ...] = ()  # what was noticed about the shapes and the run
     triples: int = 0
+    judged: int | None = None  # focus nodes that were judged again, when only a change was validated
+    comparison: Comparison | None = None  # with the run before
 
     @property
     def conforms(self) -> bool:
@@ -197,6 +270,7 @@ class GraphInfo:
     version: str | None = None
     triples: int = 0
     sha256: str = ""  # of the canonical snapshot (sorted N-Triples)
+    rewritten: str = ""  # digest of the triples that were not written as the store writes them; "" when all were
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +310,19 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreServer:
+    """Where a SPARQL server is that holds a copy of what is published, and how to speak with it."""
+
+    query: str  # address of SPARQL 1.1 Query
+    update: str  # address of SPARQL 1.1 Update
+    data: str  # address of the Graph Store Protocol, without `?graph=`
+    product: Literal["standard", "virtuoso"] = "standard"
+    user: str | None = None
+    password_env: str | None = None  # the environment variable that holds the password
+    seconds: float = 600.0  # that it may take for one request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one query or one file may cost."""
 
@@ -249,6 +336,16 @@ class Limits:
     compression_ratio: int = 200
     fetch_seconds: float = 120.0
     max_waiting: int = 64
+    long_queries: int = 4  # that may run beside the others
     validation_seconds: float = 600.0
     validation_memory_mb: int = 4096
     report_samples: int = 20  # results shown of each group
+    upload_bytes: int = 100_000_000  # one document that a steward sends
+    write_seconds: float = 600.0  # to validate and publish what a steward sends
+    draft_triples: int = 2_000_000
+    update_seconds: float = 60.0
+    client_seconds: float = 300.0  # of query time that one client may spend at once; 0 means no budget
+    client_refill: float = 0.5  # seconds of query time that come back each second
+    export_seconds: float = 900.0
+    export_rows: int = 50_000_000
+    export_hours: float = 24.0

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from cityorchestra_ld.catalog import dcat, prov, system
+from cityorchestra_ld.catalog import bounds, dcat, prov, publications, quality, system, void
 from cityorchestra_ld.catalog.triples import Graph
+from cityorchestra_ld.errors import RefusedError
+from cityorchestra_ld.expectations import gate
 from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Role
 from cityorchestra_ld.prepare import Prepared, Preparer, discard
-from cityorchestra_ld.runs import Run, RunFolder, Status, exclusive
-from cityorchestra_ld.store import EmbeddedStore, open_store
+from cityorchestra_ld.runs import Failure, Run, RunFolder, Status, exclusive
+from cityorchestra_ld.store import EmbeddedStore, store_of
 from cityorchestra_ld.territory import Territory
+from cityorchestra_ld.together import watch
 
 _KEPT_RUNS = 500
 
@@ -91,7 +95,7 @@ def run(
     for key in keys:
         territory.dataset(key)
     work = territory.state / "work"
-    with exclusive(territory.state), _opened(territory) as store:
+    with exclusive(territory.state), store_of(territory) as store:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
         RunFolder(territory.state).sweep(_KEPT_RUNS)
@@ -101,8 +105,31 @@ def run(
             return call.finish(publish=publish, all_or_nothing=all_or_nothing)
 
 
-def _opened(territory: Territory) -> EmbeddedStore:
-    return open_store(territory.state / "store", territory.limits, territory.keep_generations, base_iri=territory.base_iri)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edits:
+    """What stewards change beside the pipeline: versions of datasets, datasets that go, and graphs of nobody's."""
+
+    prepared: Sequence[Prepared] = ()
+    removed: frozenset[str] = frozenset()  # keys of datasets
+    changes: Sequence[GraphChange] = ()
+
+
+def publish_edits(territory: Territory, make: Callable[[EmbeddedStore, Sequence[Path], Path], Edits]) -> Outcome:
+    """
+    Publish what `make` gives as one generation, in the way of `run`.
+
+    `make` gets the store, the ontology and code lists that shapes may look at, and a folder for its files. Raises BusyError
+    when another run is under way; what `make` raises leaves everything as it was.
+    """
+    work = territory.state / "work"
+    with exclusive(territory.state), store_of(territory) as store:
+        work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=work) as temporary:
+            call = _Call(territory, store, Silent(), Path(temporary))
+            call.edits = make(store, call.common, Path(temporary))
+            call.ready = {prepared.run.dataset: prepared for prepared in call.edits.prepared}
+            call.runs = {key: prepared.run for key, prepared in call.ready.items()}
+            return call.finish(publish=True, all_or_nothing=True)
 
 
 class _Call:
@@ -113,11 +140,16 @@ class _Call:
         self.folder = RunFolder(territory.state)
         self.system_files = list(system.system_graphs(territory, work))
         self.ready: dict[str, Prepared] = {}
+        self.refused: dict[str, Failure] = {}  # of those that are ready: what the others do not allow
         self.runs: dict[str, Run] = {}
+        self.edits = Edits()
+
+    @property
+    def common(self) -> list[Path]:
+        return [path for info, path in self.system_files if info.role in ("ontology", "codelist")]
 
     def prepare(self, keys: Sequence[str], *, force: bool, files: Mapping[str, Path]) -> None:
-        common = [path for info, path in self.system_files if info.role in ("ontology", "codelist")]
-        preparer = Preparer(self.territory, self.store, common)
+        preparer = Preparer(self.territory, self.store, self.system_files)
         for key in keys:
             prepared = preparer.prepare(key, self.folder, self.watcher.stage, self.ready, force=force, files=files)
             self.runs[key] = prepared.run
@@ -132,17 +164,42 @@ class _Call:
         wanted = publish and not (failed and (all_or_nothing or not self.ready))
         if wanted:
             self.watcher.stage("", "publish")
-            generation = self.publish()
+            generation = self._publish_most(all_or_nothing=all_or_nothing) or before
         for key, prepared in self.ready.items():
-            status = Status.PUBLISHED if wanted else Status.CHECKED
-            number = generation.number if generation and wanted else None
-            self.runs[key] = replace(prepared.run, status=status, generation=number)
+            failure = self.refused.get(key)
+            status = Status.FAILED if failure else Status.PUBLISHED if wanted else Status.CHECKED
+            number = generation.number if generation and status is Status.PUBLISHED else None
+            self.runs[key] = replace(prepared.run, status=status, generation=number, failure=failure)
             self.watcher.finished(self.runs[key])
         for run in self.runs.values():
             self.folder.save(run)
             discard(self.folder.root / run.id)
         published = generation is not None and (before is None or generation.number != before.number)
         return Outcome(runs=tuple(self.runs.values()), generation=generation, published=published)
+
+    def _publish_most(self, *, all_or_nothing: bool) -> Generation | None:
+        """Publish what is ready; where a rule across datasets is broken, without the last version that breaks it."""
+        while True:
+            try:
+                return self.publish()
+            except RefusedError as error:
+                if not self.ready or self.edits != Edits():
+                    raise
+                accepted = [key for key in self.ready if key not in self.refused]
+                out = set() if all_or_nothing else self._culprits(accepted, error)
+                # With nobody to leave out, an expectation does not hold, or what is published already is at fault.
+                self.refused |= dict.fromkeys(out or accepted, Failure.of(error))
+                if len(self.refused) == len(self.ready):
+                    return None
+
+    def _culprits(self, accepted: Sequence[str], error: RefusedError) -> set[str]:
+        """Name the last of the new versions that break a rule, and those that were judged with it as context."""
+        last = next((key for key in reversed(accepted) if key in error.datasets), None)
+        out = {last} if last else set[str]()
+        for key in accepted:  # each comes after its context
+            if out.intersection(self.territory.dataset(key).context):
+                out.add(key)
+        return out
 
     def publish(self) -> Generation:
         current = self.store.current()
@@ -152,20 +209,40 @@ class _Call:
         kept = {info.graph for info, _ in self.system_files}
         dropped = [info for info in graphs.values() if info.graph not in kept and self._gone(info)]
         changes += [GraphChange(info=info, content=None) for info in dropped]
-        for number, key in enumerate(self.ready):
+        now = datetime.now(UTC)
+        new = [key for key in self.ready if key not in self.refused]
+        for number, key in enumerate(new):
             info, more = self._dataset(key, number)
+            meta |= publications.history(meta, graphs, info, now)
             graphs[info.graph] = info
             meta |= {f"run:{key}": self.ready[key].run.id, f"fingerprint:{key}": self.ready[key].run.fingerprint}
             changes += more
+        for change in self.edits.changes:
+            changes.append(change)
+            graphs.pop(change.info.graph, None)
+            if change.content is not None:
+                graphs[change.info.graph] = change.info
         for info in dropped:
             del graphs[info.graph]
             meta = {name: value for name, value in meta.items() if name.partition(":")[2] != info.dataset}
-        runs = {key.removeprefix("run:"): value for key, value in meta.items() if key.startswith("run:")}
-        records = dcat.catalog(self.territory, graphs.values(), runs).write(self.work / "catalog.nt")
-        name = self.territory.iris.graph("catalog")
-        changes.append(GraphChange(info=GraphInfo(graph=name, role="catalog"), content=records))
-        newest = max((prepared.run.id for prepared in self.ready.values()), default=None)
-        return self.store.publish(changes, run=newest, meta=meta)
+        known = publications.publications(self.territory, tuple(graphs.values()), meta)
+        for name, make in (("catalog", dcat.catalog), ("void", void.void)):
+            about = GraphInfo(graph=self.territory.iris.graph(name), role="catalog")
+            records = make(self.territory, tuple(graphs.values()), known)
+            changes.append(GraphChange(info=about, content=records.write(self.work / f"{name}.nt")))
+        newest = max((self.ready[key].run.id for key in new), default=None)
+        published = {info.dataset for info in graphs.values() if info.dataset is not None}
+        bounds.require(
+            self.territory, self.work, [path for info, path in self.system_files if info.role != "shapes"], published
+        )
+        generation = self.store.publish(changes, run=newest, meta=meta, gate=self._gate)
+        publications.follow(self.territory, generation)
+        return generation
+
+    def _gate(self, staged: Generation) -> None:
+        """Look at a generation before it is published: what people see together, and what queries expect."""
+        for look in (watch(self.territory), gate(self.territory)):
+            look(staged)
 
     def _dataset(self, key: str, number: int) -> tuple[GraphInfo, list[GraphChange]]:
         prepared, dataset = self.ready[key], self.territory.dataset(key)
@@ -178,7 +255,7 @@ class _Call:
         changes = [GraphChange(info=info, content=prepared.content)]
         records: tuple[tuple[Role, Graph], ...] = (
             ("prov", prov.provenance(self.territory, dataset, run)),
-            ("quality", prov.quality(self.territory, dataset, run)),
+            ("quality", quality.quality(self.territory, dataset, run, prepared.report)),
         )
         for role, graph in records:
             name = self.territory.iris.graph(role, *key.split("/"))
@@ -189,11 +266,13 @@ class _Call:
     def _gone(self, info: GraphInfo) -> bool:
         """Tell whether the territory folder no longer holds what a graph was made from."""
         if info.dataset is not None:
-            return info.dataset not in self.territory.datasets
+            return info.dataset not in self.territory.datasets or info.dataset in self.edits.removed
         return info.role in ("ontology", "shapes", "codelist", "policy")
 
 
 def rollback(territory: Territory, to: int | None = None) -> Generation:
     """Point the store at an earlier generation; raise StoreError when there is none."""
-    with exclusive(territory.state), _opened(territory) as store:
-        return store.rollback(to)
+    with exclusive(territory.state), store_of(territory) as store:
+        generation = store.rollback(to)
+        publications.follow(territory, generation)
+        return generation

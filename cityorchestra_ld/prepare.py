@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,20 +15,24 @@ from pathlib import Path
 
 import pyoxigraph as ox
 
-from cityorchestra_ld import __version__
+from cityorchestra_ld import __version__, quarantine
 from cityorchestra_ld.catalog.snapshots import keep_source
-from cityorchestra_ld.catalog.system import Labels, read_turtle
+from cityorchestra_ld.catalog.system import Labels
 from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, RefusedError, ShapesError, StoreError
-from cityorchestra_ld.mapping import MapReport, Plan, materialize, read_mapping
+from cityorchestra_ld.judgement import Case, Content, Judge
+from cityorchestra_ld.mapping import MapReport, Plan, read_mapping
+from cityorchestra_ld.mapping.targets import refuse_targets
 from cityorchestra_ld.model import GraphInfo, Severity, SourceSpec, Table, Text, ValidationReport
 from cityorchestra_ld.origins import find_origins
 from cityorchestra_ld.runs import Failure, Run, RunFolder, SourceRecord, Status
 from cityorchestra_ld.sources import stage
 from cityorchestra_ld.store import EmbeddedStore
 from cityorchestra_ld.territory import Dataset, Territory
-from cityorchestra_ld.validation import ShapesGraph, load_shapes, validate, with_origins, write_reports
+from cityorchestra_ld.turtle import read_turtle
+from cityorchestra_ld.validation import ShapesGraph, load_shapes, with_origins, with_strictness, write_reports
 
 Say = Callable[[str, str], None]
+_SHOWN_ASIDE = 1000  # rows named in run.json
 
 
 class DoesNotConformError(RefusedError):
@@ -42,12 +46,14 @@ class Prepared:
     run: Run
     info: GraphInfo
     content: Path | None  # N-Quads, or nothing when the run failed or nothing changed
+    report: ValidationReport | None = None
 
 
 @dataclass(slots=True)
 class _Work:
     """A run being made."""
 
+    id: str
     dataset: Dataset
     folder: Path
     seconds: dict[str, float] = field(default_factory=dict)
@@ -56,6 +62,7 @@ class _Work:
     mapped: MapReport | None = None
     report: ValidationReport | None = None
     fingerprint: str = ""
+    rules: str = ""
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
@@ -69,10 +76,11 @@ class _Work:
 class Preparer:
     """The stages before publication, with what they share: territory, store and the graphs every shape may look at."""
 
-    def __init__(self, territory: Territory, store: EmbeddedStore, common: Sequence[Path]) -> None:
+    def __init__(self, territory: Territory, store: EmbeddedStore, system: Sequence[tuple[GraphInfo, Path]]) -> None:
         self.territory = territory
         self.store = store
-        self.common = tuple(common)
+        self.common = tuple(Content(info=info, path=path) for info, path in system if info.role in ("ontology", "codelist"))
+        self.judge = Judge(territory, store)
 
     def prepare(
         self,
@@ -87,7 +95,7 @@ class Preparer:
         """Take one dataset through reading, mapping and validation; what fails is told in the run, not raised."""
         dataset, started = self.territory.dataset(key), datetime.now(UTC)
         identity, path = folder.start(key, started)
-        work = _Work(dataset=dataset, folder=path)
+        work = _Work(id=identity, dataset=dataset, folder=path)
         info = GraphInfo(graph=self.territory.graph_of(dataset), role=dataset.graph, access=dataset.access, dataset=key)
         failure: CityOrchestraError | None = None
         content: Path | None = None
@@ -100,8 +108,9 @@ class Preparer:
         run = self._record(identity, work, started, failure, changed=content is not None)
         if failure is not None:
             (path / "failure.txt").write_text(failure.render("fr") + "\n\n" + failure.render("en") + "\n", encoding="utf-8")
+        quarantine.write([row for table in work.tables.values() for row in table.set_aside], path)
         folder.save(run)
-        return Prepared(run=run, info=info, content=content)
+        return Prepared(run=run, info=info, content=content, report=work.report)
 
     def _stages(
         self, work: _Work, say: Say, ready: Mapping[str, Prepared], *, force: bool, files: Mapping[str, Path]
@@ -111,7 +120,8 @@ class Preparer:
             say(dataset.key, "read")
             self._read(work, files)
             shapes = self._shapes(dataset)
-            work.fingerprint = self._fingerprint(work, ready)
+            work.rules = self._rules(dataset, ready)
+            work.fingerprint = self._fingerprint(work)
         if not force and not files and self._published(dataset) == work.fingerprint:
             return None
         with work.timed("map"):
@@ -120,12 +130,11 @@ class Preparer:
             content = self._map(work, plan)
         with work.timed("validate"):
             say(dataset.key, "validate")
-            context = [*self.common, *self._context(dataset, ready, work.folder)]
-            report = validate(content, shapes, context=context, limits=self.territory.limits)
+            report = self.judge.judge(self._case(work, content, shapes, ready))
         with work.timed("explain"):
             work.report = with_origins(report, lambda results: find_origins(plan, work.tables, results))
             write_reports(work.report, shapes, work.folder, title=dataset.title)
-        if not work.report.conforms or (dataset.warnings_block and work.report.counts.get(Severity.WARNING, 0)):
+        if not work.report.conforms:
             raise _does_not_conform(work.report, work.folder)
         for table in work.tables.values():
             keep_source(self.territory.state, table.sha256, table.original)
@@ -151,34 +160,28 @@ class Preparer:
                     "Write that file: a dataset without shapes is not published.",
                 ),
             )
-        return load_shapes(self.territory.shapes_of(dataset), base_iri=self.territory.base_iri)
+        shapes = load_shapes(self.territory.shapes_of(dataset), base_iri=self.territory.base_iri)
+        return with_strictness(shapes, dataset.validation)
 
     def _read(self, work: _Work, files: Mapping[str, Path]) -> None:
         target = work.folder / "sources"
         target.mkdir()
         for spec in work.dataset.sources:
             actual = _instead(spec, files.get(spec.name))
-            work.tables[spec.name] = stage(actual, target, self.territory.limits, cache=self.territory.state / "cache")
+            table = stage(actual, target, self.territory.limits, cache=self.territory.state / "cache")
+            work.tables[spec.name] = table
+            quarantine.check_share(table, work.dataset.quarantine_max)
 
     def _published(self, dataset: Dataset) -> str | None:
         current = self.store.current()
         return current.meta.get(f"fingerprint:{dataset.key}") if current else None
 
-    def _fingerprint(self, work: _Work, ready: Mapping[str, Prepared]) -> str:
-        """Hash everything that decides the result: bytes, mapping, shapes, settings, context, software."""
-        digest = hashlib.sha256(__version__.encode())
-        for table in sorted(work.tables.values(), key=lambda t: t.name):
-            digest.update(f"{table.name} {table.sha256}\n".encode())
-        dataset = work.dataset
-        for path in (
-            dataset.folder / "dataset.toml",
-            dataset.mapping,
-            dataset.folder / "static.ttl",
-            *self.territory.shapes_of(dataset),
-            *self.common,
-        ):
-            if path.exists():
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    def _rules(self, dataset: Dataset, ready: Mapping[str, Prepared]) -> str:
+        """Hash what decides the validation, the data apart: shapes and their strictness, context, software."""
+        digest = hashlib.sha256(f"{__version__} {dataset.validation}".encode())
+        common = [content.path for content in self.common if content.path is not None]
+        for path in (*self.territory.shapes_of(dataset), *common):
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
         current = self.store.current()
         for key in dataset.context:
             if key in ready:
@@ -187,12 +190,27 @@ class Preparer:
                 digest.update(current.meta.get(f"fingerprint:{key}", "").encode())
         return digest.hexdigest()
 
+    def _fingerprint(self, work: _Work) -> str:
+        """Hash everything that decides the result: bytes, mapping, settings, and the rules of the validation."""
+        digest = hashlib.sha256(work.rules.encode())
+        for table in sorted(work.tables.values(), key=lambda t: t.name):
+            digest.update(f"{table.name} {table.sha256}\n".encode())
+        dataset = work.dataset
+        for path in (dataset.folder / "dataset.toml", dataset.mapping, dataset.folder / "static.ttl"):
+            if path.exists():
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
     def _map(self, work: _Work, plan: Plan) -> Path:
         dataset = work.dataset
         check_sources(plan, dataset)
         content = work.folder / "quads.nq"
         graph = self.territory.graph_of(dataset)
-        work.mapped = materialize(plan, work.tables, content, default_graph=graph)
+        share = dataset.quarantine_max if dataset.on_error == "quarantine" else None
+        executor = self.territory.executor
+        work.mapped = quarantine.map_or_set_aside(
+            plan, work.tables, content, default_graph=graph, share=share, executor=executor
+        )
         talking = {m.name for m in plan.maps if m.classes or m.predicate_objects}  # others only lend their subjects to joins
         empty = [
             name
@@ -218,20 +236,33 @@ class Preparer:
                 ox.serialize(quads, out, format=ox.RdfFormat.N_QUADS)
         return content
 
-    def _context(self, dataset: Dataset, ready: Mapping[str, Prepared], folder: Path) -> Iterator[Path]:
-        for key in dataset.context:
-            other = ready.get(key)
-            if other is not None and other.content is not None:
-                yield other.content
+    def _case(self, work: _Work, content: Path, shapes: ShapesGraph, ready: Mapping[str, Prepared]) -> Case:
+        dataset = work.dataset
+        return Case(
+            dataset=dataset,
+            run=work.id,
+            content=content,
+            shapes=shapes,
+            rules=work.rules,
+            context=(*self.common, *self._contents(dataset.context, ready)),
+            folder=work.folder,
+        )
+
+    def _contents(self, keys: Iterable[str], ready: Mapping[str, Prepared]) -> Iterator[Content]:
+        """Name the triples of other datasets as they stand in this call."""
+        for key in keys:
+            if key in ready:
+                yield Content(info=ready[key].info, path=ready[key].content)
                 continue
-            path = self.store.export(self.territory.graph_of(self.territory.dataset(key)), folder)
-            if path is not None:
-                yield path
+            other = self.territory.dataset(key)
+            graph = self.territory.graph_of(other)
+            yield Content(info=GraphInfo(graph=graph, role=other.graph, access=other.access, dataset=key), path=None)
 
     def _record(
         self, identity: str, work: _Work, started: datetime, failure: CityOrchestraError | None, *, changed: bool
     ) -> Run:
         counts = work.report.counts if work.report else {}
+        comparison = work.report.comparison if work.report else None
         status = Status.FAILED if failure else Status.CHECKED if changed else Status.UNCHANGED
         return Run(
             id=identity,
@@ -240,12 +271,16 @@ class Preparer:
             started=started,
             finished=datetime.now(UTC),
             fingerprint=work.fingerprint,
+            rules=work.rules,
             records=dict(work.mapped.records) if work.mapped else {},
             per_map=dict(work.mapped.per_map) if work.mapped else {},
             triples=work.mapped.quads if work.mapped else 0,
             violations=counts.get(Severity.VIOLATION, 0),
             warnings=counts.get(Severity.WARNING, 0),
             infos=counts.get(Severity.INFO, 0),
+            judged=work.report.judged if work.report else None,
+            new=comparison.new if comparison else 0,
+            fixed=comparison.fixed if comparison else 0,
             engine=work.report.engine if work.report else "",
             seconds=dict(work.seconds),
             sources=tuple(
@@ -253,6 +288,8 @@ class Preparer:
                 for t in work.tables.values()
             ),
             files=dict(work.files),
+            set_aside=sum(len(table.set_aside) for table in work.tables.values()),
+            quarantine=tuple(row for table in work.tables.values() for row in table.set_aside)[:_SHOWN_ASIDE],
             failure=Failure.of(failure) if failure else None,
         )
 
@@ -273,6 +310,7 @@ def _instead(spec: SourceSpec, file: Path | None) -> SourceSpec:
 
 def check_sources(plan: Plan, dataset: Dataset) -> None:
     """Refuse a mapping that reads an undeclared file or a forbidden column, before any row is read."""
+    refuse_targets(plan)
     declared = {spec.name: spec for spec in dataset.sources}
     for source in plan.sources:
         spec = declared.get(source.spec.name)
@@ -331,5 +369,5 @@ def discard(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
-        elif path.stem not in ("run", "report", "failure"):
+        elif path.stem not in ("run", "report", "failure", "quarantine"):
             path.unlink(missing_ok=True)

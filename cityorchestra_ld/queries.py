@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from cityorchestra_ld.errors import Place, Text, UsageError
 
 Term = ox.NamedNode | ox.Literal
 _HEADER = re.compile(r"^#\+\s*([\w.-]+)\s*:\s*(.*)$", re.MULTILINE)
-_SLOT = r"VALUES\s+[?$]{name}\s*\{{\s*UNDEF\s*\}}"
+_SLOT = re.compile(r"VALUES\s+[?$](\w+)\s*\{\s*UNDEF\s*\}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,16 @@ class NamedQuery:
     title: Text
     expectations: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def every(self, key: str) -> tuple[str, ...]:
+        """List the values of a comment line that may be repeated."""
+        return tuple(value for name, value in self.headers if name == key)
+
+    @property
+    def body(self) -> str:
+        """Return the query without its `#+` comment lines."""
+        return "\n".join(line for line in self.text.strip().splitlines() if not line.startswith("#+")).strip() + "\n"
 
 
 def read_query(file: Path) -> NamedQuery:
@@ -36,11 +47,13 @@ def read_query(file: Path) -> NamedQuery:
         raise UsageError(
             Text(f"Requête illisible : {error}", f"The query cannot be read: {error}"), place=Place(file=str(file))
         ) from None
-    headers = _HEADER.findall(text)
-    about = {key: value.strip() for key, value in headers if key != "expect"}
+    headers = tuple((key, value.strip()) for key, value in _HEADER.findall(text))
+    about = {key: value for key, value in headers if key != "expect"}
     title = Text(about.get("title.fr", file.stem), about.get("title.en", about.get("title.fr", file.stem)))
-    expectations = tuple(value.strip() for key, value in headers if key == "expect")
-    return NamedQuery(name=file.stem, file=file, text=text, title=title, expectations=expectations, about=about)
+    expectations = tuple(value for key, value in headers if key == "expect")
+    return NamedQuery(
+        name=file.stem, file=file, text=text, title=title, expectations=expectations, about=about, headers=headers
+    )
 
 
 def read_queries(folder: Path) -> Iterator[NamedQuery]:
@@ -58,19 +71,17 @@ def bind(query: str, **terms: Term) -> str:
     >>> bind("SELECT * { VALUES ?s { UNDEF } ?s ?p ?o }", s=ox.NamedNode("https://id.example/tree/1"))
     'SELECT * { VALUES ?s { <https://id.example/tree/1> } ?s ?p ?o }'
     """
-    for name, term in terms.items():
-        slot = re.compile(_SLOT.format(name=re.escape(name)), re.IGNORECASE)
-        found = slot.findall(query)
-        if len(found) != 1:
+    found = Counter(match[1] for match in _SLOT.finditer(query))
+    for name in terms:
+        if found[name] != 1:
             raise UsageError(
                 Text(
-                    f"La requête doit contenir une fois « VALUES ?{name} {{ UNDEF }} » ; elle la contient {len(found)} fois.",
-                    f"The query must hold 'VALUES ?{name} {{ UNDEF }}' once; it holds it {len(found)} times.",
+                    f"La requête doit contenir une fois « VALUES ?{name} {{ UNDEF }} » ; elle la contient {found[name]} fois.",
+                    f"The query must hold 'VALUES ?{name} {{ UNDEF }}' once; it holds it {found[name]} times.",
                 )
             )
-        filled = f"VALUES ?{name} {{ {term} }}"
-        query = slot.sub(lambda _, text=filled: text, query)  # type: ignore[misc]
-    return query
+    # one pass over the text as it was written: what a term says is never looked at
+    return _SLOT.sub(lambda slot: f"VALUES ?{slot[1]} {{ {terms[slot[1]]} }}" if slot[1] in terms else slot[0], query)
 
 
 def term(text: str) -> Term:

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from cityorchestra_ld.errors import BusyError, CityOrchestraError, Place, Text, UsageError
+from cityorchestra_ld.model import SetAside
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[a-z0-9-]{1,120}-[0-9a-f]{4}")
 
@@ -70,6 +71,7 @@ class Run:
     started: datetime
     finished: datetime
     fingerprint: str = ""
+    rules: str = ""  # digest of what decides the validation, the data apart
     version: str = ""
     generation: int | None = None
     records: Mapping[str, int] = field(default_factory=dict)  # per logical source
@@ -78,10 +80,15 @@ class Run:
     violations: int = 0
     warnings: int = 0
     infos: int = 0
+    judged: int | None = None  # focus nodes judged again when only a change was validated; nothing: all were
+    new: int = 0  # results that the run before did not have
+    fixed: int = 0  # results of the run before that are gone
     engine: str = ""
     seconds: Mapping[str, float] = field(default_factory=dict)  # per stage
     sources: tuple[SourceRecord, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)  # mapping.yml, dataset.toml… as they were: name → kept hash
+    set_aside: int = 0  # wrong rows that were left out; all are in quarantine.csv
+    quarantine: tuple[SetAside, ...] = ()  # the first of them
     failure: Failure | None = None
 
     @property

@@ -17,36 +17,43 @@ from cityorchestra_ld.draft.outline import Outline
 from cityorchestra_ld.errors import MappingError, Place, RefusedError, StoreError, Text, UsageError
 from cityorchestra_ld.formats import DOCUMENT_FORMATS, GRAPH_FORMATS, RESULT_FORMATS, Format, named
 from cityorchestra_ld.governance.views import view
-from cityorchestra_ld.mapping import MapReport, Plan, materialize, read_mapping
+from cityorchestra_ld.judgement import require_focus
+from cityorchestra_ld.mapping import EXECUTORS, Executor, MapReport, Plan, read_mapping
 from cityorchestra_ld.mapping.preview import Previewed, preview
+from cityorchestra_ld.mapping.targets import refuse_targets, write_targets
 from cityorchestra_ld.model import Generation, Limits, SourceSpec, Table, ValidationReport
 from cityorchestra_ld.namespaces import prefixes
 from cityorchestra_ld.prepare import check_sources
 from cityorchestra_ld.queries import bind, term
 from cityorchestra_ld.runs import Failure, Run, RunFolder
 from cityorchestra_ld.sources import open_loose, stage
-from cityorchestra_ld.store import Reader, current_generation, inspect, query_once
-from cityorchestra_ld.store.serialization import write_statements
+from cityorchestra_ld.store import Reader, inspect, query_once, store_of
 from cityorchestra_ld.territory import Territory, load_territory
-from cityorchestra_ld.validation import ShapesGraph, load_shapes
+from cityorchestra_ld.validation import ShapesGraph, from_json, load_shapes, write_report
 from cityorchestra_ld.validation import validate as validate_graph
 
 
-def map_dataset(territory: Territory, key: str, out: Path) -> MapReport:
+def map_dataset(territory: Territory, key: str, out: Path, executor: Executor = "duckdb") -> MapReport:
     """Read and map one dataset into an N-Quads file."""
     dataset = territory.dataset(key)
     plan = read_mapping(dataset.mapping, base_iri=territory.base_iri)
     check_sources(plan, dataset)
     with tempfile.TemporaryDirectory() as folder:
         tables = {spec.name: stage(spec, Path(folder), territory.limits) for spec in dataset.sources}
-        return materialize(plan, tables, out, default_graph=territory.graph_of(dataset))
+        return EXECUTORS[executor](plan, tables, out, default_graph=territory.graph_of(dataset))
 
 
-def map_file(mapping: Path, base_dir: Path, base_iri: str, out: Path) -> MapReport:
-    """Map with any RML or YARRRML document; its sources are files under `base_dir`."""
+def map_file(
+    mapping: Path, base_dir: Path, base_iri: str, out: Path, executor: Executor = "duckdb", targets: Path | None = None
+) -> MapReport:
+    """Map with any RML or YARRRML document; its sources are files under `base_dir`, its targets files under `targets`."""
     plan = read_mapping(mapping, base_iri=base_iri)
+    if targets is None:
+        refuse_targets(plan)
     with tempfile.TemporaryDirectory() as folder:
-        return materialize(plan, _loose(plan, mapping, base_dir, Path(folder)), out)
+        if targets is not None:
+            return write_targets(plan, _loose(plan, mapping, base_dir, Path(folder)), out, targets)
+        return EXECUTORS[executor](plan, _loose(plan, mapping, base_dir, Path(folder)), out)
 
 
 def preview_dataset(territory: Territory, key: str, count: int) -> tuple[Previewed, ...]:
@@ -144,14 +151,32 @@ def try_files(territory: Territory, key: str, files: Sequence[str]) -> tuple[Run
     return outcome.runs[0], RunFolder(territory.state).root / outcome.runs[0].id
 
 
+def write_kept(territory: Territory, key: str, folder: Path, path: Path) -> None:
+    """Write the report of a run in the form of a suffix; a run that ended before validation has none."""
+    kept = folder / "report.json"
+    if not kept.exists():
+        return
+    dataset = territory.dataset(key)
+    shapes = load_shapes(territory.shapes_of(dataset), base_iri=territory.base_iri)
+    write_report(from_json(kept.read_bytes()), shapes, path, title=dataset.title)
+
+
 def validate_file(
-    data: Path, shapes: Sequence[Path], base_iri: str, engine: Literal["auto", "fast", "pyshacl"]
+    data: Path,
+    shapes: Sequence[Path],
+    base_iri: str,
+    engine: Literal["auto", "fast", "pyshacl"] = "auto",
+    *,
+    allow_empty: bool = False,
 ) -> tuple[ValidationReport, ShapesGraph]:
-    """Validate any RDF file with any shapes."""
+    """Validate any RDF file with any shapes; raise ShapesError when nothing is checked, unless that is allowed."""
     if not shapes:
         raise UsageError(Text("Donnez des règles avec --shapes.", "Give shapes with --shapes."))
     loaded = load_shapes(shapes, base_iri=base_iri)
-    return validate_graph(data, loaded, engine=engine), loaded
+    report = validate_graph(data, loaded, engine=engine, allow_empty=allow_empty)
+    if not allow_empty:
+        require_focus(report, loaded.targeted, str(data))
+    return report, loaded
 
 
 def read_text(path: Path) -> str:
@@ -166,7 +191,8 @@ def read_text(path: Path) -> str:
 
 def published(territory: Territory) -> Generation:
     """Return the generation that is published; raise StoreError when there is none."""
-    generation = current_generation(territory.state / "store")
+    with store_of(territory) as store:
+        generation = store.current()
     if generation is None:
         raise StoreError(
             Text("Rien n'est encore publié.", "Nothing is published yet."),
@@ -219,6 +245,9 @@ def _format(name: str, offered: Sequence[Format]) -> Format:
 
 def describe(territory: Territory, iri: str, format_: str, out: BinaryIO) -> int:
     """Write what the public may see about one resource; raise RefusedError when nothing is known of it."""
+    from cityorchestra_ld.web.snapshot import Snapshot
+    from cityorchestra_ld.web.writing import write_graph
+
     generation = published(territory)
     try:
         node = ox.NamedNode(iri)
@@ -226,24 +255,12 @@ def describe(territory: Territory, iri: str, format_: str, out: BinaryIO) -> int
         raise UsageError(Text(f"Adresse illisible : {error}", f"Not an IRI: {error}"), place=Place(value=iri)) from None
     chosen = _format(format_, [f for f in DOCUMENT_FORMATS if f in GRAPH_FORMATS])
     with Reader(generation) as reader:
-        seen = view(generation.graphs)
-        if not reader.exists(node.value, seen):
+        snapshot = Snapshot(generation, reader, view(generation.graphs), territory.base_iri)
+        if not snapshot.exists(node.value):
             raise RefusedError(
                 Text(f"Rien n'est publié sur {iri}.", f"Nothing is published about {iri}."),
                 hint=Text("Vérifiez l'adresse.", "Check the IRI."),
             )
-        found = reader.describe(node.value, seen)
-        write_statements(found.triples, out, chosen.media_type, prefixes(territory.base_iri))
+        out.write(write_graph(snapshot.describe(node.value).triples, chosen, prefixes(territory.base_iri), node.value))
     out.flush()
-    return 0
-
-
-def serve(territory: Territory, host: str, port: int, workers: int | None) -> int:
-    """Serve the published generation until the process is asked to stop."""
-    import uvicorn
-
-    from cityorchestra_ld.web.app import create_app
-
-    changed = replace(territory, workers=workers) if workers else territory
-    uvicorn.run(create_app(changed), host=host, port=port, log_level="info", server_header=False, timeout_graceful_shutdown=10)
     return 0

@@ -14,9 +14,10 @@ import msgspec
 
 from cityorchestra_ld.errors import Place, UsageError
 from cityorchestra_ld.iris import Iris
-from cityorchestra_ld.model import Access, Column, Limits, SourceSpec, Text
+from cityorchestra_ld.model import Access, Column, Limits, OnError, SourceSpec, StoreServer, Strictness, Text
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*")
+_PLAIN = ("languages", "publisher", "licence", "spatial", "limits", "serving", "log")  # read as they are written
 GraphKind = Literal["data", "ref", "live"]
 
 
@@ -29,6 +30,18 @@ class Partner:
     iri: str
     identifier: str | None = None  # SIREN or SIRET
     homepage: str | None = None
+    kind: str | None = None  # of publisher: NationalAuthority, LocalAuthority, Company…
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Datasets that are published together, one after the other or side by side."""
+
+    id: str
+    title: Text
+    description: Text
+    publisher: str
+    frequency: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,10 @@ class Dataset:
     keywords: tuple[str, ...] = ()
     frequency: str | None = None
     hvd: str | None = None
+    series: str | None = None  # one of those in territory.toml
+    provenance: Text | None = None  # how the figures came to be, before the file was made
+    mobility_theme: str | None = None  # this and the next: codes of mobilityDCAT-AP
+    transport_modes: tuple[str, ...] = ()
     spatial: tuple[str, ...] = ()
     temporal: tuple[str, str] | None = None
     contact: str | None = None
@@ -59,16 +76,36 @@ class Dataset:
     sources: tuple[SourceSpec, ...] = ()
     context: tuple[str, ...] = ()  # datasets whose current triples the shapes may look at
     allow_empty: tuple[str, ...] = ()  # triples maps that may yield nothing
-    warnings_block: bool = False
+    validation: Strictness = field(default_factory=Strictness)
+    on_error: OnError = "fail"  # a wrong row ends the run, or is set aside, counted and reported
+    quarantine_max: float = 0.05  # share of the rows of a source that may be set aside
     example: str | None = None  # IRI of a resource to show first
     coverage: Text | None = None
     additive: bool | None = None
+    derived_from: tuple[str, ...] = ()  # datasets that this one was made from; it is never more open than they are
+    release_approved_by: str | None = None  # IRI of who signed that it may be
 
     @property
     def mapping(self) -> Path:
         """Return the mapping document: YARRRML if there is one, else RML."""
         yarrrml = self.folder / "mapping.yml"
         return yarrrml if yarrrml.exists() else self.folder / "mapping.rml.ttl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How the service behaves towards those who operate it."""
+
+    metrics: Literal["loopback", "token"] = "loopback"  # who may read /-/metrics: the machine itself and tokens, or tokens
+    stop_seconds: int = 10  # that answers under way may still take when the service is asked to stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What the service writes down of requests."""
+
+    format: Literal["json", "text"] = "json"
+    queries: bool = False  # the text of queries too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +118,19 @@ class Territory:
     state: Path
     languages: tuple[str, ...] = ("fr", "en")
     publisher: str = ""
+    licence: str | None = None  # of the catalogue itself
+    spatial: tuple[str, ...] = ()
     workers: int = 2
     keep_generations: int = 5
+    keep_downloads_mb: int = 2_000  # files of older versions are deleted beyond this
+    executor: Literal["duckdb", "spark"] = "duckdb"  # where mappings run
+    server: StoreServer | None = None  # that holds what is published, beside the folder of this machine
+    read_only: bool = False  # no steward may change anything through this service
     limits: Limits = field(default_factory=Limits)
+    serving: Serving = field(default_factory=Serving)
+    log: Log = field(default_factory=Log)
     partners: Mapping[str, Partner] = field(default_factory=dict)
+    series: Mapping[str, Series] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
 
     @property
@@ -221,14 +267,16 @@ def load_dataset(file: Path, root: Path, partners: Mapping[str, Partner]) -> Dat
     values = {k: v for k, v in raw.items() if k != "source"}
     values |= {"key": key, "folder": file.parent, "publisher": asdict(partners[raw["publisher"]])}
     sources = tuple(_source(source, file, root) for source in raw.get("source", []))
-    return replace(_convert(values, Dataset, file), sources=sources)
+    dataset = _convert(values, Dataset, file)
+    return replace(dataset, sources=tuple(replace(source, on_error=dataset.on_error) for source in sources))
 
 
 def load_territory(root: Path, *, state: Path | None = None) -> Territory:
     """Read a territory folder; raise UsageError for the first thing that is wrong."""
     file = root / "territory.toml"
     raw = _read(file)
-    _unknown(raw, {"base_iri", "name", "languages", "publisher", "store", "limits", "partners"}, file)
+    _unknown(raw, {"base_iri", "name", "languages", "publisher", "licence", "spatial", "store", "limits", "partners",
+                   "series", "serving", "log"}, file)  # fmt: skip
     base = str(raw.get("base_iri", ""))
     if not re.fullmatch(r"https?://[^\s<>\"{}|^`\\#?]+/", base):
         raise UsageError(
@@ -239,8 +287,10 @@ def load_territory(root: Path, *, state: Path | None = None) -> Territory:
             place=Place(file=str(file), value=base),
         )
     store = dict(raw.get("store", {}))
-    _unknown(store, {"state", "workers", "keep_generations"}, file)
-    _unknown(raw.get("limits", {}), {f.name for f in fields(Limits)}, file)
+    _unknown(store, {"state", "workers", "keep_generations", "keep_downloads_mb", "executor", "kind", "server"}, file)
+    server = _server(store.pop("kind", "embedded"), store.pop("server", None), file)
+    for name, table in (("limits", Limits), ("serving", Serving), ("log", Log)):
+        _unknown(raw.get(name, {}), {f.name for f in fields(table)}, file)
     partners: dict[str, Partner] = {}
     for identity, partner in raw.get("partners", {}).items():
         iri = partner.get("iri") or Iris(base).id("org", partner.get("identifier", identity))
@@ -254,7 +304,44 @@ def load_territory(root: Path, *, state: Path | None = None) -> Territory:
         "base_iri": base,
         "name": raw.get("name"),
         **store,
+        "server": server,
         "state": state or root / str(store.get("state", "var")),
-        **{name: raw[name] for name in ("languages", "publisher", "limits") if name in raw},
+        **{name: raw[name] for name in _PLAIN if name in raw},
     }
-    return replace(_convert(values, Territory, file), partners=partners, datasets=datasets)
+    series = {name: _convert(one | {"id": name}, Series, file) for name, one in raw.get("series", {}).items()}
+    _require_series(datasets, series, partners, file)
+    return replace(_convert(values, Territory, file), partners=partners, series=series, datasets=datasets)
+
+
+def _server(kind: object, given: Mapping[str, Any] | None, file: Path) -> dict[str, Any] | None:
+    """Return the settings of the SPARQL server, if the store has one."""
+    if kind not in ("embedded", "sparql") or (kind == "sparql") != (given is not None):
+        raise UsageError(
+            Text(
+                '[store] kind est "embedded", ou "sparql" avec une table [store.server].',
+                '[store] kind is "embedded", or "sparql" with a table [store.server].',
+            ),
+            place=Place(file=str(file), value=str(kind)),
+        )
+    if given is None:
+        return None
+    server = _convert(given, StoreServer, file)
+    for address in (server.query, server.update, server.data):
+        if not re.fullmatch(r"https?://[^\s/?#@]+/[^\s#]*", address):
+            raise UsageError(
+                Text("Une adresse de [store.server] n'est pas http(s).", "An address of [store.server] is not http(s)."),
+                place=Place(file=str(file), value=address),
+                hint=Text("Le mot de passe va dans password_env.", "The password goes to password_env."),
+            )
+    return asdict(server)
+
+
+def _require_series(
+    datasets: Mapping[str, Dataset], series: Mapping[str, Series], partners: Mapping[str, Partner], file: Path
+) -> None:
+    """Raise UsageError for a series that nobody declared, or one of an unknown partner."""
+    for dataset in datasets.values():
+        if dataset.series is not None:
+            _unknown({dataset.series: None}, set(series), dataset.folder / "dataset.toml")
+    for one in series.values():
+        _unknown({one.publisher: None}, set(partners), file)

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from cityorchestra_ld import documents
 from cityorchestra_ld.check.pages import pages
+from cityorchestra_ld.territory import load_territory
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "cityorchestra_ld"
@@ -81,6 +83,15 @@ def check_page(name: str) -> str:
     return pages()[name]
 
 
+def dataset_page(key: str) -> str:
+    """Make docs/datasets/<partner>-<dataset>.md from the dataset's contract and shapes."""
+    return documents.page(load_territory(ROOT), key)
+
+
+GENERATED |= {
+    ROOT / "docs" / "datasets" / f"{key.replace('/', '-')}.md": partial(dataset_page, key)
+    for key in load_territory(ROOT).datasets
+}
 GENERATED |= {ROOT / "docs" / "check" / name: partial(check_page, name) for name in pages()}
 
 

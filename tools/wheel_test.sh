@@ -8,6 +8,10 @@ python=${PYTHON:-$root/.venv/bin/python}
 "$python" -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$work/dist" "$root"
 "$python" -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check --constraint "$root/constraints.txt" "$work"/dist/*.whl
+if [ -f "$root/cityorchestra_ld/web/static/build/app.js" ]; then # what `make frontend` made travels with the wheel
+  "$work/venv/bin/python" -c 'from cityorchestra_ld.web.pages import STATIC; assert (STATIC / "build" / "app.js").exists()' ||
+    { echo "the wheel lacks the bundled scripts" >&2; exit 1; }
+fi
 mkdir "$work/elsewhere"
 cd "$work/elsewhere"
 env -u CITYORCHESTRA_TERRITORY -u CITYORCHESTRA_STATE "$work/venv/bin/cityorchestra" run --all

@@ -1,4 +1,4 @@
-"""PROV and DQV records of a run: which bytes, which mapping, which software, and what validation found."""
+"""PROV record of a run: which bytes, which mapping, which software."""
 
 from __future__ import annotations
 
@@ -59,33 +59,4 @@ def provenance(territory: Territory, dataset: Dataset, run: Run) -> Graph:
         prov_generatedAtTime=lit(run.finished),
         prov_wasDerivedFrom=used,
     )
-    return graph
-
-
-def quality(territory: Territory, dataset: Dataset, run: Run) -> Graph:
-    """Publish counts of validation results as measurements (Data Quality Vocabulary, section 4)."""
-    graph = Graph(territory.base_iri)
-    iris = territory.iris
-    version = iris.dataset(dataset.key, run.version)
-    measures = {
-        "shacl-violations": (Text("Violations SHACL", "SHACL violations"), run.violations),
-        "shacl-warnings": (Text("Avertissements SHACL", "SHACL warnings"), run.warnings),
-        "shacl-infos": (Text("Remarques SHACL", "SHACL remarks"), run.infos),
-        "records": (Text("Enregistrements lus", "Records read"), sum(run.records.values())),
-        "triples": (Text("Triplets publiés", "Triples published"), run.triples),
-    }
-    dimension = iris.id("code", "quality-dimension", "conformance")
-    graph.add(dimension, ["dqv:Dimension"], skos_prefLabel=both(Text("Conformité", "Conformance")))
-    for name, (label, value) in measures.items():
-        metric = iris.id("code", "quality-metric", name)
-        graph.add(metric, ["dqv:Metric"], skos_prefLabel=both(label), dqv_inDimension=N(dimension))
-        measurement = iris.id("quality", *dataset.key.split("/"), run.version, name)
-        graph.add(
-            measurement,
-            ["dqv:QualityMeasurement"],
-            dqv_isMeasurementOf=N(metric),
-            dqv_computedOn=N(version),
-            dqv_value=lit(value),
-        )
-        graph.add(version, dqv_hasQualityMeasurement=N(measurement))
     return graph

@@ -7,22 +7,9 @@ from pathlib import Path
 
 import pyoxigraph as ox
 
-from cityorchestra_ld.errors import Place, UsageError
-from cityorchestra_ld.model import Access, GraphInfo, Role, Text
+from cityorchestra_ld.model import Access, GraphInfo, Role
 from cityorchestra_ld.territory import Territory
-
-
-def read_turtle(path: Path, base: str) -> Iterator[ox.Triple]:
-    """Parse one Turtle file of the territory; raise UsageError with the line of the first mistake."""
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-    try:
-        for quad in ox.parse(data, format=ox.RdfFormat.TURTLE, base_iri=base):
-            yield quad.triple
-    except SyntaxError as error:
-        raise UsageError(
-            Text(f"Turtle illisible : {error.msg}", f"Not valid Turtle: {error.msg}"),
-            place=Place(file=str(path), line=error.lineno, column_number=error.offset),
-        ) from None
+from cityorchestra_ld.turtle import read_turtle
 
 
 def system_graphs(territory: Territory, folder: Path) -> Iterator[tuple[GraphInfo, Path]]:

@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 import pyoxigraph as ox
 
-from cityorchestra_ld.errors import Place, Text, UsageError
 from cityorchestra_ld.namespaces import OWL, RDF, RDFS, SKOS
+from cityorchestra_ld.turtle import TurtleFile
 
 Kind = Literal["class", "object", "data", "property", "annotation", "value"]
 _PROPERTIES: Final = frozenset({"object", "data", "property", "annotation"})
@@ -229,27 +229,17 @@ def _expanded(files: Iterable[Path]) -> Iterator[Path]:
 
 
 def _read(path: Path, number: int, base_iri: str, triples: _Triples, prefixes: dict[str, str]) -> None:
-    try:
-        parser = ox.parse(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), format=ox.RdfFormat.TURTLE, base_iri=base_iri)
-        for quad in parser:
-            subject = quad.subject.value if isinstance(quad.subject, ox.NamedNode) else f"_:{number}-{quad.subject.value}"
-            value = quad.object
-            if isinstance(value, ox.BlankNode):
-                value = ox.BlankNode(f"{number}-{value.value}")
-            if not isinstance(value, ox.Triple):
-                triples[subject][quad.predicate.value].append(value)
-        taken = set(prefixes.values())
-        prefixes.update({name: iri for name, iri in parser.prefixes.items() if name and iri not in taken})
-    except SyntaxError as error:
-        raise UsageError(
-            Text(f"Ontologie illisible : {error.msg}", f"The ontology cannot be read: {error.msg}"),
-            place=Place(file=str(path), line=error.lineno, column_number=error.offset),
-        ) from None
-    except OSError as error:
-        raise UsageError(
-            Text(f"Ontologie illisible : {error.strerror}", f"The ontology cannot be read: {error.strerror}"),
-            place=Place(file=str(path)),
-        ) from None
+    file = TurtleFile(path, base_iri)
+    for triple in file:
+        node, value = triple.subject, triple.object
+        if isinstance(node, ox.Triple) or isinstance(value, ox.Triple):
+            continue
+        subject = node.value if isinstance(node, ox.NamedNode) else f"_:{number}-{node.value}"
+        if isinstance(value, ox.BlankNode):
+            value = ox.BlankNode(f"{number}-{value.value}")
+        triples[subject][triple.predicate.value].append(value)
+    taken = set(prefixes.values())
+    prefixes.update({name: iri for name, iri in file.prefixes.items() if name and iri not in taken})
 
 
 def _declared(triples: _Triples, iri: str, types: set[str]) -> Entry:

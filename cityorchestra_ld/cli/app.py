@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -139,21 +141,55 @@ def validate(
     report: Annotated[
         Path | None, typer.Option("--report", help="Écrire le rapport (.ttl .html .csv .json). / Write the report.")
     ] = None,
+    changed_since: Annotated[
+        str | None, typer.Option("--changed-since", help="Jeux dont un fichier a changé. / Datasets with a changed file.")
+    ] = None,
     engine: Annotated[Literal["auto", "fast", "pyshacl"], typer.Option("--engine")] = "auto",
     base_iri: Annotated[str, typer.Option("--base-iri")] = "http://example.com/",
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Accepter qu'il n'y ait rien à vérifier. / Accept that nothing is checked.")
+    ] = False,
     folder: TerritoryOption = None,
     json: JsonOption = False,
 ) -> int:
     """Valider un jeu de données, ou un fichier RDF, sans publier. / Validate a dataset or any RDF, without publishing."""
-    from cityorchestra_ld import stages
+    from cityorchestra_ld import changed, stages
 
-    if (key is None) == (data is None):
-        raise UsageError(Text("Donnez P/D, ou --data F --shapes S.", "Give P/D, or --data F --shapes S."))
+    if [key, data, changed_since].count(None) != 2:
+        raise UsageError(
+            Text(
+                "Donnez P/D, --data F --shapes S, ou --changed-since REF.",
+                "Give P/D, --data F --shapes S, or --changed-since REF.",
+            )
+        )
+    if changed_since is not None:
+        return show.checked(changed.validate_changed(territory(folder), changed_since), json=json)
     if data is not None:
-        found, rules = stages.validate_file(data, shapes or [], base_iri, engine)
+        found, rules = stages.validate_file(data, shapes or [], base_iri, engine, allow_empty=allow_empty)
         return show.report(found, rules, report, json=json)
-    run_, place = stages.try_files(territory(folder), key or "", file or [])
-    return show.tried(run_, place, report, json=json)
+    where = territory(folder)
+    run_, place = stages.try_files(where, key or "", file or [])
+    if report is not None:
+        stages.write_kept(where, key or "", place, report)
+    return show.tried(run_, place, json=json)
+
+
+@app.command()
+def document(
+    key: Key,
+    format_: Annotated[Literal["md", "table-schema"], typer.Option("--format", help="md table-schema")] = "md",
+    folder: TerritoryOption = None,
+    json: JsonOption = False,
+) -> int:
+    """Dire ce qu'un fichier conforme contient. / Say what a conforming file holds."""
+    from cityorchestra_ld import documents
+
+    where = territory(folder)
+    if json or format_ == "table-schema":
+        show.as_json(documents.table_schemas(where.dataset(key)))
+    else:
+        sys.stdout.write(documents.page(where, key))
+    return 0
 
 
 @app.command()
@@ -189,12 +225,26 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     workers: Annotated[int | None, typer.Option(help="Processus de requête. / Query processes.")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Rien ne se modifie. / Nobody changes anything.")] = False,
+    generation: Annotated[
+        Path | None, typer.Option(help="Copie d'une génération, en lecture seule. / Copy of a generation, read-only.")
+    ] = None,
     folder: TerritoryOption = None,
 ) -> int:
     """Servir ce qui est publié : SPARQL, pages, données liées. / Serve what is published: SPARQL, pages, linked data."""
-    from cityorchestra_ld import stages
+    from cityorchestra_ld.store.replica import replica
+    from cityorchestra_ld.web.server import serve as until_stopped
 
-    return stages.serve(territory(folder), host, port, workers)
+    where = territory(folder)
+    where = replace(where, workers=workers or where.workers, read_only=read_only)
+    with ExitStack() as stack:
+        if generation is not None:
+            where = stack.enter_context(replica(where, generation))
+        elif where.server is not None:
+            from cityorchestra_ld.store.opening import follow
+
+            stack.enter_context(follow(where))
+        return until_stopped(where, host, port)
 
 
 @app.command()
@@ -209,6 +259,8 @@ def doctor(folder: TerritoryOption = None, json: JsonOption = False) -> int:
         for finding in findings:
             mark = {"ok": "✓", "warning": "!", "error": "✗"}[finding.level]
             show.say(Text(f"{mark} {finding.text.fr}", f"{mark} {finding.text.en}"))
+            if finding.hint:
+                show.say(Text(f"  → {finding.hint.fr}", f"  → {finding.hint.en}"))
     return max((finding.exit_code for finding in findings), default=0)
 
 
@@ -254,4 +306,8 @@ def runs_show(
     return 0
 
 
+from cityorchestra_ld.cli import golden as _golden  # noqa: E402, F401  # registers golden
+from cityorchestra_ld.cli import harvest as _harvest  # noqa: E402, F401  # registers harvest
+from cityorchestra_ld.cli import keeping as _keeping  # noqa: E402, F401  # registers backup, restore and verify
 from cityorchestra_ld.cli import steward as _steward  # noqa: E402, F401  # registers check, map, explain and new
+from cityorchestra_ld.cli import tokens as _tokens  # noqa: E402, F401  # registers token

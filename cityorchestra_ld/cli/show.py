@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -16,9 +16,14 @@ from rich.table import Table as RichTable
 
 from cityorchestra_ld.errors import CityOrchestraError, Text
 from cityorchestra_ld.model import ValidationReport
+from cityorchestra_ld.namespaces import prefixes
 from cityorchestra_ld.runs import Failure, Run, Status
-from cityorchestra_ld.validation import ShapesGraph, to_json, to_text, write_report
 
+if TYPE_CHECKING:
+    from cityorchestra_ld.validation import ShapesGraph
+
+_CELL = 160  # characters of a cell
+_SHOWN_ASIDE = 20  # rows printed one by one
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -119,6 +124,17 @@ class Display:
         err.print(line, style=style, markup=False, soft_wrap=True)
         if run.failure:
             _failure(run.failure)
+        if run.set_aside:
+            err.print(_set_aside(run), style="bold yellow", markup=False, soft_wrap=True)
+
+
+def _set_aside(run: Run) -> str:
+    """Say how many rows are missing from what was made, and where they are told."""
+    file = f"runs/{run.id}/quarantine.csv"
+    return Text(
+        f"Attention, {run.dataset} : {run.set_aside} ligne(s) fausse(s) mise(s) de côté, à corriger : {file}",
+        f"Careful, {run.dataset}: {run.set_aside} wrong row(s) set aside, to be corrected: {file}",
+    ).get(lang())
 
 
 def summary(runs: Sequence[Run]) -> None:
@@ -134,8 +150,13 @@ def summary(runs: Sequence[Run]) -> None:
         text, style = STATUS[run.status]
         seconds = sum(run.seconds.values())
         numbers = [f"{number:,}".replace(",", " ") for number in (sum(run.records.values()), run.triples, run.results)]
+        if run.new or run.fixed:
+            numbers[-1] += f" (+{run.new} −{run.fixed})"
         table.add_row(run.dataset, f"[{style}]{text.get(lang())}[/]", *numbers, f"{seconds:.2f} s")
     out.print(table)
+    for run in runs:
+        if run.set_aside:
+            out.print(_set_aside(run), style="bold yellow", markup=False, soft_wrap=True)
 
 
 def runs_table(runs: Sequence[Run]) -> None:
@@ -146,6 +167,15 @@ def runs_table(runs: Sequence[Run]) -> None:
             f"{run.id:<60} [{style}]{text.get(lang()):<10}[/] {run.triples:>9,} {run.results:>6}".replace(",", " "),
             soft_wrap=True,
         )
+
+
+def _judged(run: Run) -> Text:
+    """Say whether a whole version was judged, or what a change touched."""
+    if not run.engine:
+        return Text("", "")
+    if run.judged is None:
+        return Text("tout", "all")
+    return Text(f"les {run.judged} nœuds que le changement touche", f"the {run.judged} nodes that the change touches")
 
 
 def run_details(run: Run) -> None:
@@ -160,6 +190,9 @@ def run_details(run: Run) -> None:
         ("triplets" if french else "triples", str(run.triples)),
         ("violations", str(run.violations)),
         ("avertissements" if french else "warnings", str(run.warnings)),
+        ("nouveaux" if french else "new", str(run.new)),
+        ("corrigés" if french else "fixed", str(run.fixed)),
+        ("validé" if french else "validated", _judged(run).get(lang())),
         ("moteur SHACL" if french else "SHACL engine", run.engine),
     ]
     for label, value in rows:
@@ -174,12 +207,41 @@ def run_details(run: Run) -> None:
         out.print(f"  {'quads':<18} {count:>9}  {name}", markup=False)
     for name, seconds in run.seconds.items():
         out.print(f"  {STAGES[name].get(lang()) if name in STAGES else name:<18} {seconds:>9.3f} s", markup=False)
+    if run.set_aside:
+        _quarantine(run)
     if run.failure:
         _failure(run.failure)
 
 
+def _quarantine(run: Run) -> None:
+    """Print the rows that were set aside, the first of them one by one."""
+    out.print(_set_aside(run), style="bold yellow", markup=False, soft_wrap=True)
+    for row in run.quarantine[:_SHOWN_ASIDE]:
+        out.print(f"  {row.place.describe(lang())}\n    {row.reason.get(lang())}", markup=False, soft_wrap=True)
+        if row.hint:
+            out.print(f"    {row.hint.get(lang())}", markup=False, soft_wrap=True)
+    if run.set_aside > _SHOWN_ASIDE:
+        out.print("  …", markup=False)
+
+
+def checked(runs: Sequence[Run], *, json: bool) -> int:
+    """Print how several datasets fared that were only tried, and return the exit code."""
+    if json:
+        as_json(runs)
+    elif not runs:
+        say(Text("Aucun jeu de données n'a changé.", "No dataset has changed."))
+    else:
+        summary(runs)
+        for run in runs:
+            if run.failure:
+                _failure(run.failure)
+    return max((run.exit_code for run in runs), default=0)
+
+
 def report(found: ValidationReport, shapes: ShapesGraph, path: Path | None, *, json: bool) -> int:
     """Print a validation report, write it where it is wanted, and return the exit code."""
+    from cityorchestra_ld.validation import to_json, to_text, write_report
+
     if path is not None:
         write_report(found, shapes, path)
     if json:
@@ -189,18 +251,39 @@ def report(found: ValidationReport, shapes: ShapesGraph, path: Path | None, *, j
     return 0 if found.conforms else 1
 
 
-def tried(run: Run, folder: Path, path: Path | None, *, json: bool) -> int:
+def tried(run: Run, folder: Path, *, json: bool) -> int:
     """Print what validation found in a dataset that was not published, and return the exit code."""
-    if path is not None:
-        kept = folder / f"report{path.suffix}"
-        if kept.exists():
-            path.write_bytes(kept.read_bytes())
     if json:
         as_json(run)
         return run.exit_code
     text = folder / "report.txt"
     if text.exists():
         out.print(text.read_text(encoding="utf-8"), markup=False, soft_wrap=True, end="")
+    if run.set_aside:
+        _quarantine(run)
     if run.failure:
         _failure(run.failure)
     return run.exit_code
+
+
+# --- terms --------------------------------------------------------------------------------------------------------------------
+
+
+def cut(value: object) -> str:
+    """Show the start of a long cell."""
+    text = str(value)
+    return text if len(text) <= _CELL else text[: _CELL - 1] + "…"
+
+
+def short(term: str) -> str:
+    """Write an IRI with a prefix where there is one."""
+    if not term.startswith("<"):
+        before, typed, datatype = term.rpartition("^^")
+        return f"{cut(before)}^^{short(datatype)}" if typed and datatype.startswith("<") else cut(term)
+    iri = term[1:-1]
+    best = max(
+        ((namespace, prefix) for prefix, namespace in prefixes().items() if iri.startswith(namespace)),
+        key=lambda pair: len(pair[0]), default=None,
+    )  # fmt: skip
+    local = iri.removeprefix(best[0]) if best else ""
+    return f"{best[1]}:{local}" if best and local and not set(local) & set("/#?%") else term

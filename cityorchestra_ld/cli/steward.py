@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MappingOption = Annotated[Path | None, typer.Option("--mapping", help="Fichier RML ou YARRRML. / RML or YARRRML file.")]
 BaseOption = Annotated[str, typer.Option("--base-iri")]
-_SHOWN = 160  # characters of a cell
 
 
 # --- check --------------------------------------------------------------------------------------------------------------------
@@ -119,6 +118,13 @@ def map_(
     count: Annotated[
         int | None, typer.Option("--preview", min=1, max=1000, help="Montrer N enregistrements. / Show N records.")
     ] = None,
+    executor: Annotated[
+        Literal["duckdb", "spark"],
+        typer.Option("--executor", help="Spark : option « spark ». / Spark needs the extra 'spark'."),
+    ] = "duckdb",
+    targets: Annotated[
+        Path | None, typer.Option("--targets", help="Dossier des cibles RML, avec --mapping. / Folder of RML targets.")
+    ] = None,
     folder: TerritoryOption = None,
     json: JsonOption = False,
 ) -> int:
@@ -141,9 +147,11 @@ def map_(
         )
         return _previewed(shown, json=json)
     report = (
-        stages.map_dataset(where, key or "", out or Path())
+        stages.map_dataset(where, key or "", out or Path(), executor)
         if where
-        else stages.map_file(mapping or Path(), base_dir or (mapping or Path()).parent, base_iri, out or Path())
+        else stages.map_file(
+            mapping or Path(), base_dir or (mapping or Path()).parent, base_iri, out or Path(), executor, targets
+        )
     )
     if json:
         show.as_json(report)
@@ -165,10 +173,10 @@ def _previewed(shown: Sequence[Previewed], *, json: bool) -> int:
         words = ("record", "enregistrement") if item.pointed else ("row", "ligne")
         sys.stdout.write(f"{item.file}, {words[not english]} {item.row}\n")
         for name, value in item.record.items():
-            sys.stdout.write(f"    {name}: {_cut(value)}\n")
+            sys.stdout.write(f"    {name}: {show.cut(value)}\n")
         for said in item.triples:
             at = f"  # {said.triples_map}" + (f":{said.line}" if said.line else "")
-            sys.stdout.write(f"  → {_short(said.subject)} {_short(said.predicate)} {_short(said.object)}{at}\n")
+            sys.stdout.write(f"  → {show.short(said.subject)} {show.short(said.predicate)} {show.short(said.object)}{at}\n")
         for fault in item.wrong:
             sys.stdout.write(f"  ✗ {fault.message.get(show.lang())}\n    {fault.place.describe(show.lang())}\n")
             if fault.hint:
@@ -177,25 +185,6 @@ def _previewed(shown: Sequence[Previewed], *, json: bool) -> int:
             sys.stdout.write("  → " + ("no triple\n" if english else "aucun triplet\n"))
         sys.stdout.write("\n")
     return MappingError.exit_code if wrong else 0
-
-
-def _cut(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
-def _short(term: str) -> str:
-    """Write an IRI with a prefix where there is one."""
-    if not term.startswith("<"):
-        before, typed, datatype = term.rpartition("^^")
-        return f"{_cut(before)}^^{_short(datatype)}" if typed and datatype.startswith("<") else _cut(term)
-    iri = term[1:-1]
-    best = max(
-        ((namespace, prefix) for prefix, namespace in prefixes().items() if iri.startswith(namespace)),
-        key=lambda pair: len(pair[0]), default=None,
-    )  # fmt: skip
-    local = iri.removeprefix(best[0]) if best else ""
-    return f"{best[1]}:{local}" if best and local and not set(local) & set("/#?%") else term
 
 
 # --- explain ------------------------------------------------------------------------------------------------------------------
@@ -280,7 +269,7 @@ def _lexical(term: str) -> str:
 
 def _explained(item: Explained, root: Path) -> list[str]:
     english = show.lang() == "en"
-    shown = " ".join(_short(term) for term in (item.subject, item.predicate, item.object) if term)
+    shown = " ".join(show.short(term) for term in (item.subject, item.predicate, item.object) if term)
     lines = [shown]
     if item.dataset:
         lines.append(f"  {'dataset' if english else 'jeu de données'}: {item.dataset} {item.version or ''}".rstrip())

@@ -47,10 +47,15 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _is_workbook(name: str) -> bool:
+    return name.lower().endswith((".xlsx", ".parquet"))
+
+
 def _csv(draft: Outline) -> Iterator[str]:
     profile = draft.profile
-    yield f"encoding = {_text(profile.encoding or 'utf-8')}"
-    yield f"delimiter = {_text(profile.delimiter or ',')}"
+    if not _is_workbook(profile.path.name):
+        yield f"encoding = {_text(profile.encoding or 'utf-8')}"
+        yield f"delimiter = {_text(profile.delimiter or ',')}"
     marks = {column.mark for column in profile.columns if column.kind == "decimal"}
     if len(marks) == 1:
         yield f"decimal = {_text(marks.pop())}"
@@ -103,7 +108,7 @@ def source_note(draft: Outline, sha256: str) -> str:
 def broken(draft: Outline, data: bytes) -> tuple[str, bytes, dict[str, Any]] | None:
     """Return a broken file, the name of its case, and the report that it must bring; nothing when none is obvious."""
     name = draft.profile.path.name
-    if draft.profile.format == "json":
+    if draft.profile.format == "json" or _is_workbook(name):
         return "truncated", data[: len(data) * 2 // 3], {"exit": 3, "source": name, "contains": [name]}
     lines = data.splitlines(keepends=True)
     if not (draft.unique and draft.profile.complete) or len(lines) < 3 or b'"' in lines[-1]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from cityorchestra_ld.errors import MappingError, Place, Text
+from cityorchestra_ld.mapping import jsonpath
 from cityorchestra_ld.mapping.expressions import FAILED, Check
+from cityorchestra_ld.mapping.plan import LogicalSource
 from cityorchestra_ld.mapping.relations import ROW
 from cityorchestra_ld.mapping.workspace import Workspace
 from cityorchestra_ld.model import Table
@@ -49,10 +51,14 @@ def _first_failure(opened: Workspace, unit: Unit) -> MappingError | None:
     if row is None:
         return None
     number, value = next((position, value) for position, value in enumerate(row[1:]) if value is not None)
-    return _failure(opened, unit, unit.checks[number], int(row[0]), str(value))
+    inside = places_of(opened, opened.plan.base_source(unit.source), {int(row[0])}).get(int(row[0]))
+    return failure(opened, unit, unit.checks[number], int(row[0]), str(value), inside)
 
 
-def _failure(opened: Workspace, unit: Unit, check: Check, record: int, value: str) -> MappingError:
+def failure(
+    opened: Workspace, unit: Unit, check: Check, record: int, value: str, inside: tuple[str | int, ...] | None
+) -> MappingError:
+    """Make the error that names the file, row, column, value and rule of a check that a record does not pass."""
     source = opened.plan.base_source(unit.source)
     table = opened.tables[source.spec.name]
     rule = f"{check.rule.triples_map} → {check.rule.part}" if check.rule.part else check.rule.triples_map
@@ -62,8 +68,18 @@ def _failure(opened: Workspace, unit: Unit, check: Check, record: int, value: st
         column=", ".join(label_of(table, reference) for reference in check.references) or None,
         value=value,
         rule=rule,
+        pointer=jsonpath.pointer(inside) if inside else None,
     )
     return MappingError(check.message, place=place, hint=check.hint)
+
+
+def places_of(opened: Workspace, source: LogicalSource, records: Collection[int]) -> dict[int, tuple[str | int, ...]]:
+    """Return where records of a JSON document are; records that are left out of it count too."""
+    if source.formulation != "json" or not records:
+        return {}
+    table = opened.table(source)
+    found = jsonpath.find(table.path.read_bytes(), jsonpath.parse(source.iterator or "$"))
+    return {number: place for number, (place, _) in enumerate(found, 1 + table.before) if number in records}
 
 
 def spreadsheet_row(table: Table, record: int) -> int:

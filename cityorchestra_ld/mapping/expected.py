@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -46,8 +47,21 @@ def at_expected_column(origin: Origin, plan: Plan, tables: Mapping[str, Table], 
     table = tables[plan.base_source(plan.triples_map(origin.triples_map).source).spec.name]
     labels = dict(zip(table.columns, table.labels, strict=True)) if table.format == "csv" else {}
     pointer = origin.pointer
-    if pointer is not None and len(columns) == 1 and columns[0].isidentifier():
-        pointer = f"{pointer.rpartition('/')[0]}/{columns[0]}"
-    return replace(
-        origin, column=", ".join(labels.get(name, name) for name in columns), cell=None, pointer=pointer, term_map=None
-    )
+    if pointer is not None and len(columns) == 1 and columns[0].removesuffix("[*]").isidentifier():
+        whole = origin.column is None or ", " in origin.column  # the pointer is that of the record, not of one value in it
+        pointer = f"{pointer if whole else pointer.rpartition('/')[0]}/{columns[0].removesuffix('[*]')}"
+    shown = ", ".join(labels.get(name, name) for name in columns)
+    return replace(origin, column=shown, cell=_content(table, origin, columns), pointer=pointer, term_map=None)
+
+
+def _content(table: Table, origin: Origin, columns: tuple[str, ...]) -> str | None:
+    """Read what the cell of a CSV file holds; nothing for several columns, and for JSON, where a value may be anywhere."""
+    if table.format != "csv" or len(columns) != 1 or columns[0] not in table.columns or origin.row is None:
+        return None
+    with table.path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, delimiter=table.delimiter, quotechar=table.quote or None)
+        for record, cells in enumerate(rows, start=0 if table.header_row else 1):
+            if record and table.row(record) == origin.row:
+                place = table.columns.index(columns[0])
+                return cells[place] if place < len(cells) else None
+    return None

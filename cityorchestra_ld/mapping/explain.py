@@ -11,9 +11,9 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.errors import Place, Text, UsageError
 from cityorchestra_ld.mapping import jsonpath
-from cityorchestra_ld.mapping.diagnose import spreadsheet_row
+from cityorchestra_ld.mapping.diagnose import places_of, spreadsheet_row
 from cityorchestra_ld.mapping.engine import compile_units
-from cityorchestra_ld.mapping.plan import LogicalSource, Plan
+from cityorchestra_ld.mapping.plan import Plan
 from cityorchestra_ld.mapping.relations import ROW
 from cityorchestra_ld.mapping.sql import Value, concat, guarded, listed, unique_loops
 from cityorchestra_ld.mapping.statements import Compiled, Line
@@ -58,7 +58,7 @@ def trace(
         for unit in compile_units(opened, strict=False):
             source = plan.base_source(unit.source)
             hits = [(compiled, hit) for compiled in unit.maps for hit in _hits(opened, compiled, unique, most)]
-            places = _places(opened, source, {hit.record for _, hit in hits})
+            places = places_of(opened, source, {hit.record for _, hit in hits})
             for compiled, hit in hits:
                 origin = _origin(opened.tables[source.spec.name], compiled, hit, places)
                 found[unique[hit.wanted]][origin] = None
@@ -174,15 +174,6 @@ def _entry(compiled: Compiled, position: int, line: Line | None) -> str:
 
 
 # --- origins ----------------------------------------------------------------------------------------------------------------
-
-
-def _places(opened: Workspace, source: LogicalSource, records: set[int]) -> dict[int, tuple[str | int, ...]]:
-    """Return where records of a JSON document are."""
-    if source.formulation != "json" or not records:
-        return {}
-    document = opened.table(source).path.read_bytes()
-    found = jsonpath.find(document, jsonpath.parse(source.iterator or "$"))
-    return {number: place for number, (place, _) in enumerate(found, 1) if number in records}
 
 
 def _origin(table: Table, compiled: Compiled, hit: _Found, places: Mapping[int, tuple[str | int, ...]]) -> Origin:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.mapping import functions
@@ -77,8 +78,8 @@ class Compiler:
             return f"CASE {first}WHEN {ok} THEN {result} END"
         return f"CASE {first}WHEN {ok} THEN {result} ELSE error({text(FAILED)}) END"
 
-    def scalar(self, value: Value, *, natural: bool = False) -> Value:
-        """Return a JSON value as text, or as a literal of its own type, after checking that it is no object and no array."""
+    def scalar(self, value: Value, kind: Literal["text", "quoted", "natural"] = "text") -> Value:
+        """Return a JSON value as text, in quotes, or as a literal of its own type; check that it is no object and no array."""
         raw = value.raw
         if raw is None:
             return value
@@ -91,7 +92,8 @@ class Compiler:
             "Nommez un champ de l'objet, ou ajoutez [*] pour les éléments.",
             "Name a field of the object, or add [*] for the elements.",
         )
-        string, other = ("co_natural_string", f"co_natural_other({raw})") if natural else ("co_json_string", f"{raw}::VARCHAR")
+        string = "co_json_string" if kind == "text" else "co_natural_string"
+        other = {"quoted": f"concat('\"', {raw}, '\"')", "natural": f"co_natural_other({raw})"}.get(kind, f"{raw}::VARCHAR")
         quick = (f"starts_with({raw}::VARCHAR, '\"')", f"{string}({raw})")
         return replace(value, pieces=(self.checked(value, raw, ok, other, message, hint, quick),))
 

@@ -165,6 +165,19 @@ class TermMap:
     datatype: TermMap | None = None
     language: TermMap | None = None
     line: int | None = None
+    targets: tuple[str, ...] = ()  # where statements with this term go; nowhere said: the output of the command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A file to write statements to (RML-IO): its path below the folder of targets, and how it is written."""
+
+    name: str
+    path: str
+    serialization: str = "N-Quads"
+    encoding: str = "utf-8"
+    compression: str = "none"
+    line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +187,7 @@ class Join:
     parent: str
     conditions: tuple[JoinCondition, ...] = ()
     line: int | None = None
+    targets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +226,7 @@ class Plan:
     maps: tuple[TriplesMap, ...]
     logical: Mapping[str, LogicalSource] = field(default_factory=dict)
     views: Mapping[str, View] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[LogicalSource, ...]:

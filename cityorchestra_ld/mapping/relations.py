@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -60,6 +60,7 @@ class Joined:
     relation: str
     keys: tuple[str, ...]  # SQL on the child
     column: str
+    single: str
 
 
 class Rows(ABC):
@@ -98,6 +99,10 @@ class Rows(ABC):
     def scan(self, *, numbered: bool) -> str:
         """Return the relation as SQL for FROM, with the number of the record when asked."""
 
+    def known(self, guards: Sequence[str]) -> int | None:
+        """Return for how many records all conditions hold, when that is known without reading them."""
+        return None
+
     def cell(self, reference: str) -> str | None:
         """Return SQL for the text of a reference as the source has it; `None` when a record has several."""
         value = self.resolve(reference)
@@ -123,16 +128,20 @@ class Rows(ABC):
             self._lets[sql] = column
         return self._lets[sql]
 
-    def join(self, relation: str, keys: tuple[str, ...]) -> str:
-        """Look up the list of a grouped parent relation (columns k0, k1, … and u) and return its column."""
+    def join(self, relation: str, keys: tuple[str, ...]) -> tuple[str, str]:
+        """
+        Look up the list of a grouped parent relation (columns k0, k1, … and u).
+
+        Return the column of the list, NULL where it has one value, and the column of that value.
+        """
         for _, joined in self._joins:
             if joined.relation == relation and joined.keys == keys:
-                return joined.column
-        column = self.names.column()
+                return joined.column, joined.single
+        columns = self.names.column(), self.names.column()
         level = max((self.level_of(key) for key in keys), default=0) + 1
-        self._levels[column[4:-1]] = level
-        self._joins.append((level, Joined(relation, keys, column)))
-        return column
+        self._levels |= {column[4:-1]: level for column in columns}
+        self._joins.append((level, Joined(relation, keys, *columns)))
+        return columns
 
     def select(self, columns: str, *, numbered: bool = False, where: str | None = None) -> str:
         """Write a SELECT of columns over the relation with everything that was computed."""
@@ -145,8 +154,9 @@ class Rows(ABC):
                 if at == level:
                     alias = f"j{number}"
                     on = " AND ".join(f"({key}) = {alias}.k{position}" for position, key in enumerate(joined.keys))
-                    joins.append(f"LEFT JOIN ({joined.relation}) {alias} ON {on}")
-                    lets.append(f"{alias}.u AS {joined.column}")
+                    parts = "CASE WHEN len(u) > 1 THEN u END AS m, CASE WHEN len(u) = 1 THEN u[1] END AS s"
+                    joins.append(f"LEFT JOIN (SELECT * EXCLUDE u, {parts} FROM ({joined.relation})) {alias} ON {on}")
+                    lets += [f"{alias}.m AS {joined.column}", f"{alias}.s AS {joined.single}"]
             source = f"(SELECT b.*, {', '.join(lets)} FROM {source} b {' '.join(joins)})"
         condition = f" WHERE {where}" if where else ""
         return f"SELECT {columns} FROM {source} b{condition}"
@@ -174,6 +184,14 @@ class CsvRows(Rows):
         column = self._columns[reference]
         return Value((column,), (f"{column} IS NOT NULL",), references=(reference,))
 
+    def known(self, guards: Sequence[str]) -> int | None:
+        """Return for how many records all conditions hold: the staging counted the cells of each column."""
+        if self.table.filled is None:
+            return None
+        filled = {f"c{position} IS NOT NULL": count for position, count in enumerate(self.table.filled)}
+        counts = {filled.get(guard) for guard in guards} - {self.table.records}
+        return counts.pop() if len(counts) == 1 else None if counts else self.table.records
+
     def label(self, reference: str) -> str:
         """Return the column's name as the file writes it."""
         return self._labels.get(reference, reference)
@@ -193,7 +211,8 @@ class CsvRows(Rows):
             everything = ", ".join(text(f"c{position}") for position in range(len(table.columns)))
             options.append(f"force_not_null = [{everything}]")
         read = f"read_csv({', '.join(options)})"
-        return f"(SELECT *, row_number() OVER () AS {ROW} FROM {read})" if numbered else read
+        number = f"row_number() OVER () + {table.before}" if table.before else "row_number() OVER ()"
+        return f"(SELECT *, {number} AS {ROW} FROM {read})" if numbered else read
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------------
@@ -333,4 +352,15 @@ class JsonRows(Rows):
 JSON_MACROS: Final = (
     """CREATE MACRO co_elements(x) AS
         CASE WHEN json_type(x) = 'OBJECT' THEN json_extract(x, '$.*') ELSE json_extract(x, '$[*]') END""",
+    # CSV in a text (RFC 4180): cells with what ends them, where rows end, and each row as a JSON object
+    r"""CREATE MACRO co_csv_cells(x) AS
+        regexp_extract_all(rtrim(x, chr(13) || chr(10)) || chr(10), '(?:"(?:[^"]|"")*"|[^,\r\n"]*)(?:,|\r?\n)')""",
+    r"""CREATE MACRO co_csv_ends(c) AS list_filter(range(1, len(c) + 1), lambda i: ends_with(c[i], chr(10)))""",
+    r"""CREATE MACRO co_csv_cell(t) AS CASE WHEN starts_with(t, '"')
+        THEN replace(regexp_extract(t, '^"((?:[^"]|"")*)"', 1), '""', '"') ELSE regexp_replace(t, '(,|\r?\n)$', '') END""",
+    r"""CREATE MACRO co_csv_row(c, a, b) AS list_transform(c[a:b], lambda t: co_csv_cell(t))""",
+    r"""CREATE MACRO co_csv_rows(c, e) AS list_transform(range(2, len(e) + 1), lambda k: to_json(
+        MAP(co_csv_row(c, 1, e[1]), list_resize(co_csv_row(c, e[k - 1] + 1, e[k]), e[1]))))""",
+    r"""CREATE MACRO co_csv(x) AS
+        list_transform([co_csv_cells(x)], lambda c: list_transform([co_csv_ends(c)], lambda e: co_csv_rows(c, e))[1])[1]""",
 )

@@ -26,6 +26,7 @@ from cityorchestra_ld.mapping.plan import (
     references,
 )
 from cityorchestra_ld.mapping.rml_sources import read_source
+from cityorchestra_ld.mapping.rml_targets import read_targets
 from cityorchestra_ld.mapping.rml_terms import Role, TermReader
 from cityorchestra_ld.mapping.vocabulary import CONDITION, Document, Node, Term, read_turtle, short_name
 from cityorchestra_ld.namespaces import RDF, RML
@@ -77,7 +78,10 @@ class Reader:
         self.names = {node: short_name(node) if taken[short_name(node)] == 1 else node.value for node in nodes}
         maps = tuple(self._triples_map(node) for node in nodes)
         self._check_cycles()
-        plan = Plan(path=self.document.path, base_iri=self.base_iri, maps=maps, logical=self.logical, views=self.views)
+        plan = Plan(
+            path=self.document.path, base_iri=self.base_iri, maps=maps, logical=self.logical, views=self.views,
+            targets=read_targets(self.document),
+        )  # fmt: skip
         return replace(plan, logical=_with_references(plan))
 
     def _triples_maps(self) -> list[Node]:
@@ -157,7 +161,12 @@ class Reader:
                 "rml:parentTriplesMap ne désigne aucune règle.", "rml:parentTriplesMap names no rule.", node, value=parent.value
             )
         conditions = tuple(self._join_condition(value, terms) for value in self.document.all(node, "joinCondition"))
-        return Join(parent=self.names[parent], conditions=conditions, line=self.document.line(node))  # type: ignore[index]
+        return Join(
+            parent=self.names[parent],  # type: ignore[index]
+            conditions=conditions,
+            line=self.document.line(node),
+            targets=terms.targets(node),
+        )
 
     def _join_condition(self, node: Term, terms: TermReader) -> JoinCondition:
         sides: list[Expression] = []

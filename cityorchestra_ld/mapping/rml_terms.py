@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
@@ -64,9 +65,15 @@ class TermReader:
         return TermMap(expression=Fixed(value), type=kind, line=self.document.line(node))
 
     def term_map(self, node: Term, role: Role) -> TermMap:
-        """Read a full term map; raise MappingError when its parts contradict each other."""
+        """Read a full term map and its targets; raise MappingError when its parts contradict each other."""
+        return replace(self._term_map(node, role), targets=self.targets(node))
+
+    def targets(self, node: Term) -> tuple[str, ...]:
+        """Name the targets of statements that have a term of this map (RML-IO, logical targets)."""
+        return tuple(target.value for target in self.document.all(node, "logicalTarget"))
+
+    def _term_map(self, node: Term, role: Role) -> TermMap:
         document = self.document
-        self._refuse_targets(node)
         said = self._term_type(node)
         expression = self.expression(node, required=said is not TermType.BLANK_NODE)
         language = self._extra(node, "language", "languageMap", Role.LANGUAGE)
@@ -160,14 +167,6 @@ class TermReader:
                 hint=Text("Par exemple fr, en, fr-FR.", "For example fr, en, fr-FR."),
             )
         return found[0]
-
-    def _refuse_targets(self, node: Term) -> None:
-        if self.document.has(node, "logicalTarget"):
-            raise self.document.error(
-                "Les cibles (rml:logicalTarget) ne sont pas prises en charge : la sortie est choisie en lançant la commande.",
-                "Targets (rml:logicalTarget) are not supported: the output is chosen when the command runs.",
-                node,
-            )
 
     # --- expressions --------------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
+
+_WORD: Final = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+""")  # in SQL: a constant, a quoted name, or a word
 
 
 class Lit(str):
@@ -70,10 +74,19 @@ def guarded(conditions: Sequence[str], body: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A variable that takes each value of a SQL list; the list may mention variables of loops before it."""
+    """
+    A variable that takes each value of a SQL list; the list may mention variables of loops before it.
+
+    `single` is a column that holds the only value where there is just one: no list is walked there.
+    """
 
     variable: str
     items: str
+    single: str | None = None
+
+    def alone(self, body: str) -> str:
+        """Write the body for the only value."""
+        return _WORD.sub(lambda found: self.single if found[0] == self.variable and self.single else found[0], body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +152,8 @@ def lines(body: str, loops: Sequence[Loop]) -> str:
     """Write all non-NULL results of `body` over the loops as lines of one text; NULL when there are none."""
     written = body
     for loop in reversed(loops):
-        written = f"list_aggregate(list_transform({loop.items}, lambda {loop.variable}: {written}), 'string_agg', chr(10))"
+        walked = f"list_aggregate(list_transform({loop.items}, lambda {loop.variable}: {written}), 'string_agg', chr(10))"
+        written = f"CASE WHEN {loop.single} IS NOT NULL THEN {loop.alone(written)} ELSE {walked} END" if loop.single else walked
     return written
 
 
@@ -147,5 +161,6 @@ def counted(conditions: Sequence[str], loops: Sequence[Loop]) -> str:
     """Write how many lines `lines` gives."""
     written = f"CASE WHEN {all_of(conditions)} THEN 1 ELSE 0 END" if conditions else "1"
     for loop in reversed(loops):
-        written = f"coalesce(list_sum(list_transform({loop.items}, lambda {loop.variable}: {written})), 0)"
+        walked = f"coalesce(list_sum(list_transform({loop.items}, lambda {loop.variable}: {written})), 0)"
+        written = f"CASE WHEN {loop.single} IS NOT NULL THEN {loop.alone(written)} ELSE {walked} END" if loop.single else walked
     return written

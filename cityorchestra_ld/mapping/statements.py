@@ -101,7 +101,8 @@ class MapCompiler:
             for iri in item.classes:
                 term = Value((Lit(f"<{iri}>"),))
                 compiled.lines += [
-                    Line(subject, kind, term, graph, conditions, f"rdf:type <{iri}>", item.line) for graph in graphs or [None]
+                    Line(subject, kind, term, graph, conditions, f"rdf:type <{iri}>", item.line)
+                    for graph in graphs or [self._default_graph()]
                 ]
             for pair in item.predicate_objects:
                 compiled.lines += self._pair(pair, subject, graphs, conditions)
@@ -165,12 +166,14 @@ class MapCompiler:
         relation = self._grouped(parent, [condition.parent for condition in join.conditions], self.compiler)
         references = tuple(dict.fromkeys(ref for value in children for ref in value.references))
         if any(value.loops for value in children):
-            column = self._joined_many(relation, [condition.child for condition in join.conditions])
+            several, single = self._joined_many(relation, [condition.child for condition in join.conditions])
         else:
             keys = tuple(guarded((*self.compiler.conditions, *value.guards), value.sql) for value in children)
-            column = self.rows.join(relation, keys)
+            several, single = self.rows.join(relation, keys)
         variable = self.rows.names.variable()
-        return Value((variable,), (f"{variable} IS NOT NULL",), (Loop(variable, column),), references=references)
+        items = f"CASE WHEN {single} IS NULL THEN {several} ELSE [{single}] END"
+        loop = Loop(variable, items, single)
+        return Value((variable,), (f"{variable} IS NOT NULL",), (loop,), references=references)
 
     def _same_row(self, parent: TriplesMap, join: Join) -> Value:
         """Without condition, the parent's subject is made from the child's own record (RML-Core, joins)."""
@@ -198,7 +201,7 @@ class MapCompiler:
         names = [f"k{number}" for number in range(len(keys))] + ["u"]
         return f"SELECT {', '.join(names[:-1])}, list(DISTINCT u) AS u FROM ({exploded(rows, names, values)}) GROUP BY ALL"
 
-    def _joined_many(self, relation: str, keys: list[Expression]) -> str:
+    def _joined_many(self, relation: str, keys: list[Expression]) -> tuple[str, str]:
         """Join on keys that a record has several of: explode them beside, and bring the parents back to the record."""
         rows = self.factory(self.item.source)
         other = MapCompiler(self.plan, self.item, rows, self.factory, [], strict=self.compiler.strict)

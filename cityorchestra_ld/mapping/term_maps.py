@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyoxigraph as ox
 
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.mapping import terms
 from cityorchestra_ld.mapping.expressions import Check, Compiler, Rule
-from cityorchestra_ld.mapping.plan import Fixed, Reference, Template, TermMap, TermType
+from cityorchestra_ld.mapping.plan import Expression, Fixed, Reference, Template, TermMap, TermType
 from cityorchestra_ld.mapping.relations import Rows
 from cityorchestra_ld.mapping.sql import Lit, Value, combine, text
 from cityorchestra_ld.namespaces import XSD
@@ -80,18 +82,27 @@ class TermCompiler(Compiler):
     def _literal(self, term: TermMap) -> Value:
         expression = term.expression or Template(())
         if term.language is not None:
-            value = self.value(expression)
+            value = self._quoted(expression)
             tag = self._language(term.language)
-            return combine([value, tag], [Lit('"'), *_escaped(value), Lit('"@'), *tag.pieces])
+            return combine([value, tag], [*value.pieces, Lit("@"), *tag.pieces])
         if term.datatype is not None:
             return self._typed(self.value(expression), term.datatype)
         if isinstance(expression, Reference):
             value = self.rows.resolve(expression.text)
-            if value.natural == "json" and value.raw is not None:
-                return self.scalar(value, natural=True)
+            if value.raw is not None and value.natural in ("json", None):
+                return self.scalar(value, "natural" if value.natural else "quoted")
         value = self.value(expression)
         if value.natural is not None and value.natural != "json":
             return value.with_pieces(Lit('"'), *value.pieces, Lit(f'"^^<{value.natural}>'))
+        return value.with_pieces(Lit('"'), *_escaped(value), Lit('"'))
+
+    def _quoted(self, expression: Expression) -> Value:
+        """Compile text between quotes; what JSON writes without an escape, N-Quads writes in the same way."""
+        if isinstance(expression, Reference):
+            value = self.rows.resolve(expression.text)
+            if value.raw is not None:
+                return self.scalar(value, "quoted")
+        value = self.value(expression)
         return value.with_pieces(Lit('"'), *_escaped(value), Lit('"'))
 
     def _language(self, term: TermMap) -> Value:
@@ -112,6 +123,8 @@ class TermCompiler(Compiler):
                 return value.with_pieces(Lit('"'), *_escaped(value), Lit('"'))
             if lexical is None:
                 return value.with_pieces(Lit('"'), *_escaped(value), Lit(f'"^^<{iri}>'))
+            if iri == XSD + "double" and value.natural == "json":
+                lexical = replace(lexical, canonical="co_double")  # numbers of JSON are written in one way only
             if value.natural != iri or value.constant is not None:
                 value = self._checked_lexical(self.simple(value), iri.removeprefix(XSD), lexical)
             return value.with_pieces(Lit('"'), *value.pieces, Lit(f'"^^<{iri}>'))

@@ -148,7 +148,7 @@ LEXICAL: Final[dict[str, Lexical]] = {
     "boolean": Lexical("true|false|1|0", "true", None, "co_boolean"),
     "date": Lexical(
         f"{_YEAR}-{_MONTH}-{_DAY}{_ZONE}", "2024-12-31", _REAL_DAY, None,
-        "regexp_full_match({x}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') AND try_cast({x} AS DATE) IS NOT NULL",
+        "strlen({x}) = 10 AND try_cast({x} AS DATE)::VARCHAR = {x}",
     ),
     "dateTime": Lexical(f"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE}", "2024-12-31T08:30:00+01:00", _REAL_DAY),
     "dateTimeStamp": Lexical(f"{_YEAR}-{_MONTH}-{_DAY}T{_TIME}{_ZONE[:-1]}", "2024-12-31T08:30:00+01:00", _REAL_DAY),
@@ -190,9 +190,11 @@ MACROS: Final = (
     r"""CREATE MACRO co_escape(x) AS
         CASE WHEN contains(x, '"') OR contains(x, '\') OR contains(x, chr(10)) OR contains(x, chr(13))
         THEN replace(replace(replace(replace(x, '\', '\\'), '"', '\"'), chr(10), '\n'), chr(13), '\r') ELSE x END""",
-    # percent-encoding of what is not iunreserved (RFC 3987); strlen counts bytes, length characters
+    # percent-encoding of what is not iunreserved (RFC 3987); strlen counts bytes, length characters. With letters beyond ASCII,
+    # all is encoded, the percent signs of ASCII are encoded once more, and all is decoded: two passes instead of one a letter
     rf"""CREATE MACRO co_iri_safe(x) AS CASE WHEN strlen(x) = length(x) THEN url_encode(x)
-        WHEN regexp_full_match(x, '[-A-Za-z0-9._~{_LATIN_AND_MORE}]*') THEN x
+        WHEN regexp_full_match(x, '[\x00-\x7F{_LATIN_AND_MORE}]*')
+        THEN url_decode(regexp_replace(url_encode(x), '%([0-7])', '%25\1', 'g'))
         ELSE array_to_string(list_transform(string_split(x, ''), lambda c:
           CASE WHEN c < '\u00a0' THEN url_encode(c) WHEN c <= '\ud7fb' OR regexp_full_match(c, '{UCS_PATTERN}') THEN c
           ELSE url_encode(c) END), '') END""",
@@ -219,7 +221,8 @@ MACROS: Final = (
         ELSE CASE WHEN starts_with(x, '-') THEN '-' ELSE '' END || co_mantissa(abs(try_cast(x AS DOUBLE))::VARCHAR) END""",
     r"""CREATE MACRO co_boolean(x) AS CASE x WHEN '1' THEN 'true' WHEN '0' THEN 'false' ELSE x END""",
     # the natural mapping of JSON values (RML-IO, JSONPath): a whole literal
-    r"""CREATE MACRO co_natural_string(x) AS concat('"', co_escape(co_json_string(x)), '"')""",
+    r"""CREATE MACRO co_natural_string(x) AS CASE WHEN contains(x::VARCHAR, '\')
+        THEN concat('"', co_escape(json_extract_string(x, '$')), '"') ELSE x::VARCHAR END""",
     rf"""CREATE MACRO co_natural_other(x) AS CASE
         WHEN x::VARCHAR IN ('true', 'false') THEN concat('"', x::VARCHAR, '"^^<{XSD}boolean>')
         WHEN regexp_full_match(x::VARCHAR, '-?[0-9]+') THEN concat('"', co_integer(x::VARCHAR), '"^^<{XSD}integer>')

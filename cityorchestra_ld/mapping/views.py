@@ -6,9 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from cityorchestra_ld.errors import Text
+from cityorchestra_ld.mapping import jsonpath
 from cityorchestra_ld.mapping.plan import Expression, Field, Fixed, Reference, Template, View, ViewJoin
-from cityorchestra_ld.mapping.relations import ROW, JsonPaths, Rows, Shape, UnknownReferenceError, ViewError, json_value
-from cityorchestra_ld.mapping.sql import Lit, Value, combine, guarded, listed
+from cityorchestra_ld.mapping.relations import (
+    ROW,
+    JsonPaths,
+    Rows,
+    Shape,
+    UnknownReferenceError,
+    ViewError,
+    json_pointer,
+    json_value,
+)
+from cityorchestra_ld.mapping.sql import Lit, Loop, Value, all_of, combine, guarded, listed
 from cityorchestra_ld.namespaces import XSD
 
 Factory = Callable[[str], Rows]
@@ -83,9 +93,16 @@ class ViewRows(Rows):
             self._name(name, current)
         if field.fields:
             inner = column if is_json and field.iterator is not None else _embedded(current)
-            paths = JsonPaths(self.names, inner, Shape(leaf=True))
             for child in field.fields:
-                self._add(child, f"{name}.", paths.resolve, label)
+                self._add(child, f"{name}.", self._inside(field, child, current, inner), label)
+
+    def _inside(self, field: Field, child: Field, current: Value, inner: str) -> Callable[[str], Value]:
+        """Return what references of a field mean inside the field around it: a path, a column, or the text itself for CSV."""
+        if child.formulation == "csv":
+            return lambda _: current
+        if field.formulation == "csv":
+            return lambda column: json_value(json_pointer(inner, (jsonpath.Key(column),)), column)
+        return JsonPaths(self.names, inner, Shape(leaf=True)).resolve
 
     def _label_of(self, field: Field, name: str, around: str) -> str:
         written = field.iterator or (field.expression.text if isinstance(field.expression, Reference) else None)
@@ -96,16 +113,20 @@ class ViewRows(Rows):
         return self.base.label(written)
 
     def _iterated(self, field: Field, resolve: Callable[[str], Value]) -> Value:
-        if field.formulation == "csv":
+        if field.formulation == "csv" and field in self.view.fields:
             raise ViewError(
                 Text(
-                    "Du CSV à l'intérieur d'un enregistrement n'est pas pris en charge.",
-                    "CSV inside a record is not supported.",
+                    "Du CSV à l'intérieur d'un enregistrement est dans un champ : mettez-le sous le champ qui le contient.",
+                    "CSV inside a record is in a field: put it below the field that holds it.",
                 ),
                 self.view.line,
                 field.name,
             )
         value = resolve(field.iterator or "$")
+        if field.formulation == "csv":
+            variable = self.names.variable()
+            records = f"CASE WHEN {all_of(value.guards)} THEN co_csv({value.sql}) END"
+            return Value((variable,), (), (*value.loops, Loop(variable, records)), raw=variable)
         if value.raw is None:
             value = replace(value, raw=_embedded(value))
         return value

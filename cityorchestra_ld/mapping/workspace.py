@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ _MACRO: Final = re.compile(r"\b(co_[a-z_]+)\(")
 _MACROS: Final = {_MACRO.findall(macro)[0]: macro for macro in (*MACROS, *JSON_MACROS, *DATA_MACROS)}
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _LONGEST: Final = 128_000_000
+_RECORD: Final = b'{"n":%d,"r":%b}\n'
 _NEWLINES: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -41,18 +43,35 @@ class Records:
     largest: int
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of one source, to be mapped alone; what rules join it with is still read whole."""
+
+    key: tuple[str, str | None]  # of the logical source
+    part: Table | Records
+
+    @property
+    def count(self) -> int:
+        """Count the records of the part."""
+        return self.part.count if isinstance(self.part, Records) else self.part.records or 0
+
+
 class Workspace:
     """Everything that one compilation needs of the machine: a connection, a folder, and the relations of the sources."""
 
-    def __init__(self, plan: Plan, tables: Mapping[str, Table], folder: Path, *, threads: int, memory_mb: int) -> None:
+    def __init__(
+        self, plan: Plan, tables: Mapping[str, Table], folder: Path, *, threads: int, memory_mb: int, piece: Piece | None = None
+    ) -> None:
         self.plan = plan
+        self.piece = piece
         self.tables = tables
         self.folder = folder
         self.typed = True  # JSON records are first read into the members that are asked for
         self.longest = 2_000_000  # bytes of a CSV record; buffers are sixteen times as large
         self._records: dict[object, Records] = {}
         self._defined: set[str] = set()
-        self.connection = _connect(folder, [table.path for table in tables.values()], threads, memory_mb)
+        files = [table.path for table in tables.values()] + ([piece.part.path] if piece else [])
+        self.connection = _connect(folder, files, threads, memory_mb)
 
     def adapt(self, rows: Rows, said: str) -> bool:
         """Read in a slower, more general way after an error of the database; tell whether there is one left to try."""
@@ -102,15 +121,23 @@ class Workspace:
         """Return a fresh relation of a source or view."""
         return self._rows(name, Names())
 
-    def _rows(self, name: str, names: Names) -> Rows:
+    def mapped(self, name: str) -> Rows:
+        """Return a fresh relation of the records that are to be mapped: all of them, or those of the piece."""
+        return self._rows(name, Names(), self.piece)
+
+    def covers(self, name: str) -> bool:
+        """Tell whether the records of a source or view are to be mapped here."""
+        return self.piece is None or self.plan.base_source(name).key == self.piece.key
+
+    def _rows(self, name: str, names: Names, piece: Piece | None = None) -> Rows:
         if name in self.plan.views:
             view = self.plan.views[name]
-            return ViewRows(view, self._rows(view.on, names), lambda parent: self._rows(parent, names))
+            return ViewRows(view, self._rows(view.on, names, piece), lambda parent: self._rows(parent, names))
         source = self.plan.logical[name]
-        table = self.table(source)
+        part = piece.part if piece else None
         if source.formulation == "csv":
-            return CsvRows(names, table, longest=self.longest)
-        records = self.records(source)
+            return CsvRows(names, part if isinstance(part, Table) else self.table(source), longest=self.longest)
+        records = part if isinstance(part, Records) else self.records(source)
         return JsonRows(
             names, records.path, source.references, typed=self.typed, natural=source.natural, largest=records.largest
         )
@@ -125,6 +152,8 @@ class Workspace:
     def expected(self, name: str) -> tuple[str, int | None]:
         """Return the file under a source or view, and how many records it has by an independent count."""
         source = self.plan.base_source(name)
+        if self.piece is not None:
+            return source.spec.name, self.piece.count
         table = self.table(source)
         return source.spec.name, table.records if source.formulation == "csv" else self.records(source).count
 
@@ -135,12 +164,18 @@ class Workspace:
 
 @contextmanager
 def workspace(
-    plan: Plan, tables: Mapping[str, Table], parent: Path, *, threads: int = 2, memory_mb: int = 1024
+    plan: Plan,
+    tables: Mapping[str, Table],
+    parent: Path,
+    *,
+    threads: int = 2,
+    memory_mb: int = 1024,
+    piece: Piece | None = None,
 ) -> Iterator[Workspace]:
     """Open a workspace in a folder that disappears at the end."""
     folder = Path(tempfile.mkdtemp(prefix=".mapping-", dir=parent))
     try:
-        opened = Workspace(plan, tables, folder, threads=threads, memory_mb=memory_mb)
+        opened = Workspace(plan, tables, folder, threads=threads, memory_mb=memory_mb, piece=piece)
         try:
             yield opened
         finally:
@@ -171,20 +206,32 @@ def _connect(folder: Path, files: list[Path], threads: int, memory_mb: int) -> d
 
 def split_records(table: Table, iterator: str, path: Path) -> Records:
     """Write the records that the iterator selects, one a line with its number; raise MappingError for malformed JSON."""
-    largest = number = 0
-    original = document = table.path.read_bytes()
+    largest = count = 0
+    document = table.path.read_bytes()
     try:
-        if b"\n" in document or b"\r" in document:
-            msgspec.json.decode(document, type=msgspec.Raw)  # line ends inside texts are errors, those between values go
-            document = document.translate(_NEWLINES)
         with path.open("wb") as out:
-            for number, raw in enumerate(jsonpath.values(document, jsonpath.parse(iterator)), 1):
-                line = b'{"n":%d,"r":%b}\n' % (number, raw)
-                largest = max(largest, len(line))
-                out.write(line)
+            numbered = _numbered(table, document, jsonpath.parse(iterator))
+            while lines := list(map(_RECORD.__mod__, itertools.islice(numbered, 2_000))):
+                largest = max(largest, *map(len, lines))
+                count += len(lines)
+                written = b"".join(lines)
+                if written.count(b"\n") > len(lines) or b"\r" in written:  # between values: inside a text they are errors
+                    written = b"".join(line.translate(_NEWLINES)[:-1] + b"\n" for line in lines)
+                out.write(written)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _malformed(table, original, error) from error
-    return Records(path, number, largest)
+        raise _malformed(table, document, error) from error
+    return Records(path, count, largest)
+
+
+def _numbered(table: Table, document: bytes, path: jsonpath.Path) -> Iterator[tuple[int, msgspec.Raw]]:
+    """Number the records as the whole file does, whatever is left out and whatever comes before."""
+    if not table.without:
+        return enumerate(jsonpath.values(document, path), 1 + table.before)
+    return (
+        (number, raw)
+        for number, (place, raw) in enumerate(jsonpath.find(document, path), 1)
+        if not any(place[:length] in table.without for length in range(1, len(place) + 1))
+    )
 
 
 def _malformed(table: Table, document: bytes, error: Exception) -> MappingError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ MAX_ALIASES = 100
 MAX_DEPTH = 60
 MAX_VALUES = 200_000
 _STANDARD = "tag:yaml.org,2002:"
+_QUESTION = re.compile(r"\?(?=\S)")
+_STAND_IN = "\ue000"  # for question marks that YAML 1.2 takes as text, where the reader, of YAML 1.1, does not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,11 +101,13 @@ def nearest(name: str, names: Collection[str]) -> Text:
 
 def read_yaml(text: str, file: Path) -> Value:
     """
-    Read one YAML document (YAML 1.1, safe tags only); raise MappingError with line and column.
+    Read one YAML document (YAML 1.1 with the question marks of 1.2, safe tags only); raise MappingError with line and column.
 
     Aliases are allowed within bounds, merge keys and tags of languages are not.
     """
     try:
+        if _STAND_IN not in text:
+            text = _QUESTION.sub(_STAND_IN, text)
         _guard(text, file)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -121,10 +126,10 @@ def read_yaml(text: str, file: Path) -> Value:
 def _syntax(error: yaml.MarkedYAMLError, file: Path) -> MappingError:
     mark = error.problem_mark or error.context_mark
     place = Place(file=str(file), line=mark.line + 1, column_number=mark.column + 1) if mark else Place(file=str(file))
-    said = error.problem or error.context or ""
+    said = (error.problem or error.context or "").replace(_STAND_IN, "?")
     hint = Text("Vérifiez les guillemets, les crochets et le retrait autour de cette ligne.",
                 "Check quotes, brackets and indentation around this line.")  # fmt: skip
-    if "'?'" in said or "escape" in said:  # YAML 1.1: not in a plain text between brackets, and few escapes in double quotes
+    if "escape" in said:  # YAML knows few escapes in double quotes
         hint = Text("Mettez ce texte entre guillemets simples.", "Put this text in single quotes.")
     return MappingError(
         Text(f"Ce YAML ne se lit pas : {said}.", f"This YAML cannot be read: {said}."),
@@ -185,7 +190,7 @@ class _Reader:
         if isinstance(node, yaml.ScalarNode):
             if node.tag == _STANDARD + "null" and not node.style:
                 return here
-            return Value(file=self.file, line=line, column=column, text=node.value)
+            return Value(file=self.file, line=line, column=column, text=node.value.replace(_STAND_IN, "?"))
         above = (*above, id(node))
         if isinstance(node, yaml.SequenceNode):
             members = tuple(self.value(member, above) for member in node.value)
@@ -207,7 +212,7 @@ class _Reader:
                 )  # fmt: skip
             if not isinstance(key_node, yaml.ScalarNode):
                 raise at.error("Une clé doit être un texte.", "A key must be a text.")
-            key = key_node.value
+            key = key_node.value.replace(_STAND_IN, "?")
             if key in entries:
                 raise at.error(f"La clé « {key} » est écrite deux fois.", f"The key '{key}' is written twice.")
             entries[key] = self.value(value_node, above)

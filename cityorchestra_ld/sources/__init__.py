@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import hashlib
@@ -13,10 +14,11 @@ from urllib.parse import urlsplit
 
 from cityorchestra_ld.errors import Place, SourceError, Text
 from cityorchestra_ld.model import Limits, SourceSpec, Table
+from cityorchestra_ld.sources.aside import leave_out
 from cityorchestra_ld.sources.detect import Received, encoding_of, receive, to_utf8
 from cityorchestra_ld.sources.unpack import opened, packed
 
-__all__ = ["describe", "open_loose", "stage"]
+__all__ = ["describe", "leave_out", "open_loose", "stage"]
 
 
 def stage(spec: SourceSpec, folder: Path, limits: Limits, *, cache: Path | None = None, allow_private: bool = False) -> Table:
@@ -31,15 +33,34 @@ def stage(spec: SourceSpec, folder: Path, limits: Limits, *, cache: Path | None 
         path, label, notes = _obtain(spec, folder, limits, cache, allow_private)
         most = min(spec.max_bytes or limits.source_bytes, limits.source_bytes)
         name = _file_name(spec.name)
+        for suffix in ("staged.json", "staged.csv"):  # of an earlier staging: it may be a second name of the original
+            (folder / f"{name}.{suffix}").unlink(missing_ok=True)
         with opened(packed(path, label, spec.compression, spec.member, most, limits)) as (chunks, inner):
             received = receive(chunks, inner, folder / f"{name}.original")
         if spec.format == "json":
             table = _stage_json(received, spec, folder / f"{name}.staged.json")
         else:
-            from cityorchestra_ld.sources.tables import stage_csv
-
-            table = stage_csv(received, spec, folder / f"{name}.staged.csv")
+            table = _stage_table(received, spec, folder / name, (most, limits.compression_ratio))
     return replace(table, notes=notes + table.notes)
+
+
+def _stage_table(received: Received, spec: SourceSpec, base: Path, bounds: tuple[int, int]) -> Table:
+    """Stage a CSV file, or a workbook or Parquet file by way of CSV; rows and bytes stay those of the partner's file."""
+    from cityorchestra_ld.sources.tables import stage_csv
+    from cityorchestra_ld.sources.workbooks import PLAIN, as_csv, kind_of
+
+    target = base.with_name(base.name + ".staged.csv")
+    kind = kind_of(received.path)
+    if kind is None:
+        return stage_csv(received, spec, target)
+    chunks = as_csv(received.path, kind, spec, received.label, *bounds)
+    plain = receive(chunks, received.label, base.with_name(base.name + ".plain.csv"))
+    table = stage_csv(plain, replace(spec, **PLAIN), target)
+    plain.path.unlink()
+    note = Text(f"Format reconnu : {kind}.", f"Format recognised: {kind}.")
+    return replace(
+        table, original=received.path, sha256=received.sha256, size=received.size, notes=(note, *table.notes[2:])
+    )  # fmt: skip
 
 
 def open_loose(spec: SourceSpec, folder: Path, limits: Limits) -> Table:
@@ -110,7 +131,10 @@ def _stage_json(received: Received, spec: SourceSpec, target: Path) -> Table:
     from cityorchestra_ld.sources.json_ import check_json
 
     codec, note = encoding_of(received, spec.encoding)
-    to_utf8(received, codec, target)
+    if codec in ("utf-8", "ascii") and not received.start.startswith(codecs.BOM_UTF8):
+        target.hardlink_to(received.path)
+    else:
+        to_utf8(received, codec, target)
     check_json(target, received.label)
     return Table(
         name=spec.name, format="json", path=target, original=received.path, label=received.label, sha256=received.sha256,

@@ -71,7 +71,7 @@ def _nothing(_: str) -> None:
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
     """Refuse an object with a name twice; its content is not kept, so memory stays small."""
-    if len({name for name, _ in pairs}) != len(pairs):
+    if len(dict(pairs)) != len(pairs):
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:

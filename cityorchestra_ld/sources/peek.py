@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,11 @@ from cityorchestra_ld.model import Limits, SourceSpec
 from cityorchestra_ld.sources.detect import encoding_of, receive, to_utf8
 from cityorchestra_ld.sources.tables import header_of
 from cityorchestra_ld.sources.unpack import opened, packed
+from cityorchestra_ld.sources.workbooks import PLAIN, kind_of, start_of
 
 _START: Final = 1 << 18  # bytes of a table
-_DOCUMENT: Final = 1 << 26  # bytes of a JSON document
+_DOCUMENT: Final = 1 << 26  # bytes of a JSON document, or of a workbook
+_ROWS: Final = 1200  # of a workbook; description rows may come before the header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,12 @@ def peek(spec: SourceSpec, path: Path, limits: Limits) -> Peek:
     json = spec.format == "json"
     with tempfile.TemporaryDirectory() as folder:
         with opened(packed(path, path.name, spec.compression, spec.member, most, limits)) as (chunks, label):
-            received = receive(_start(chunks, _DOCUMENT if json else _START), label, Path(folder) / "start")
+            whole = json or label.lower().endswith((".xlsx", ".parquet"))
+            received = receive(_start(chunks, _DOCUMENT if whole else _START), label, Path(folder) / "start")
+        kind = None if json else kind_of(received.path)
+        if kind is not None:
+            rows = start_of(received.path, kind, spec, label, (most, limits.compression_ratio), _ROWS)
+            received, spec = receive([rows], label, Path(folder) / "rows"), replace(spec, **PLAIN)
         if not json:
             return Peek(label=label, columns=header_of(received, spec, Path(folder)).columns)
         codec, _ = encoding_of(received, spec.encoding)

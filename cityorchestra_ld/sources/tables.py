@@ -13,8 +13,10 @@ from typing import Any, Final, Literal, Protocol
 
 from cityorchestra_ld.errors import Place, SourceError, Text
 from cityorchestra_ld.model import SourceSpec, Table
+from cityorchestra_ld.sources.aside import AsideList, leave_out
 from cityorchestra_ld.sources.contract import CellCheck, Header, cell_checks, nearest, read_header
 from cityorchestra_ld.sources.detect import Received, decimal_of, delimiter_of, encoding_of, sample_of, to_utf8
+from cityorchestra_ld.sources.plain import check_in_place
 
 MAX_CELL: Final = 16_000_000
 _MAX_GAPS: Final = 100_000
@@ -97,6 +99,7 @@ class _Copy:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     sample: list[list[str]] = field(default_factory=list)
     suspects: set[int] = field(default_factory=set)  # hashes of keys that were seen twice
+    aside: AsideList = field(default_factory=AsideList)
 
     def run(self, rows: Iterator[list[str]], header_row: int, out: _Rows) -> None:
         width, reader, write = len(self.header.columns), self.reader, out.writerow
@@ -104,15 +107,16 @@ class _Copy:
         key_of = itemgetter(*(self.header.columns.index(name) for name in self.spec.key)) if self.spec.key else None
         seen: set[int] = set()
         skipped = 0
-        for cells in rows:
-            if not any(cells) and (width > 1 or not cells):
-                self.empty += 1
+        for cells in self._filled(rows, width):
+            try:
+                if len(cells) != width:
+                    raise self._ragged(cells, width)
+                for index, passed, check in checks:
+                    if (value := cells[index]) not in passed:
+                        check(value, reader.row)
+            except SourceError as error:
+                self.aside.add(error)
                 continue
-            if len(cells) != width:
-                raise self._ragged(cells, width)
-            for index, passed, check in checks:
-                if (value := cells[index]) not in passed:
-                    check(value, reader.row)
             if key_of is not None:
                 digest = hash(key_of(cells))
                 if digest in seen:
@@ -125,6 +129,13 @@ class _Copy:
                 self._gap(skipped)
             if self.records <= _SAMPLE_ROWS:
                 self.sample.append(cells)
+
+    def _filled(self, rows: Iterator[list[str]], width: int) -> Iterator[list[str]]:
+        for cells in rows:
+            if any(cells) or (width == 1 and cells):
+                yield cells
+            else:
+                self.empty += 1
 
     def _gap(self, skipped: int) -> None:
         if len(self.gaps) == _MAX_GAPS:
@@ -170,29 +181,46 @@ def stage_csv(received: Received, spec: SourceSpec, target: Path) -> Table:
         plain = to_utf8(received, codec, target.with_suffix(".utf8"))
     delimiter, delimiter_note = delimiter_of(sample_of(plain), spec, received.label)
     csv.field_size_limit(MAX_CELL)
-    with plain.open(encoding="utf-8-sig", newline="") as source, target.open("w", encoding="utf-8", newline="") as out:
+    with plain.open(encoding="utf-8-sig", newline="") as source:
         reader = _Reader(source, spec, delimiter, received.label)
         rows = iter(reader)
         header, rows, header_row = _header(reader, rows, spec)
-        quoting: Literal[0, 1] = 1 if received.lone_cr else 0  # QUOTE_ALL, QUOTE_MINIMAL (which forgets a lone carriage return)
-        writer = csv.writer(out, delimiter=delimiter, lineterminator="\n", quoting=quoting)
-        if spec.header:
-            writer.writerow(header.columns)
-        if spec.trim:
-            rows = ([cell.strip() for cell in cells] for cells in rows)
-        copy = _Copy(reader, header, cell_checks(spec, header, received.label), spec)
-        copy.run(rows, header_row, writer)
+        checks = cell_checks(spec, header, received.label)
+        aside = AsideList(spec.on_error == "quarantine")
+        copy = _Copy(reader, header, checks, spec, aside=aside)
+        usual = header_row == 1 and not received.lone_cr
+        checked = check_in_place(plain, spec, header, delimiter, checks, target.parent) if usual else None
+        if checked:
+            copy.sample = list(itertools.islice(rows, _SAMPLE_ROWS))
+            copy.records = checked.records
+            target.hardlink_to(plain)
+        else:
+            _write(copy, rows, header_row, target, lone_cr=received.lone_cr)
     if plain != received.path:
         plain.unlink()
     table = Table(
         name=spec.name, format="csv", path=target, original=received.path, label=received.label, sha256=received.sha256,
         size=received.size, records=copy.records, columns=header.columns, labels=header.labels, delimiter=delimiter,
         header_row=header_row, nulls=spec.nulls, encoding=codec, decimal=spec.decimal or decimal_of(copy.sample),
-        gaps=tuple(copy.gaps),
+        gaps=tuple(copy.gaps), set_aside=tuple(aside.rows),
+        filled=checked.filled if checked and spec.nulls == ("",) else None,
     )  # fmt: skip
     if copy.suspects:
-        _refuse_duplicate_keys(table, spec.key, copy.suspects)
+        table = _without_duplicate_keys(table, spec.key, copy.suspects, AsideList(aside.wanted))
     return _with_notes(table, spec, [encoding_note, delimiter_note, *header.notes], copy)
+
+
+def _write(copy: _Copy, rows: Iterator[list[str]], header_row: int, target: Path, *, lone_cr: bool) -> None:
+    """Write the plain form, checking each record."""
+    spec = copy.spec
+    quoting: Literal[0, 1] = 1 if lone_cr else 0  # QUOTE_ALL, QUOTE_MINIMAL (which forgets a lone carriage return)
+    with target.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out, delimiter=copy.reader.delimiter, lineterminator="\n", quoting=quoting)
+        if spec.header:
+            writer.writerow(copy.header.columns)
+        if spec.trim:
+            rows = ([cell.strip() for cell in cells] for cells in rows)
+        copy.run(rows, header_row, writer)
 
 
 def _header(reader: _Reader, rows: Iterator[list[str]], spec: SourceSpec) -> tuple[Header, Iterator[list[str]], int]:
@@ -241,10 +269,11 @@ def _later_header(rows: Iterator[list[str]], spec: SourceSpec, reader: _Reader) 
     return None
 
 
-def _refuse_duplicate_keys(table: Table, key: tuple[str, ...], suspects: set[int]) -> None:
-    """Read the plain form again, for the keys whose hashes were seen twice."""
+def _without_duplicate_keys(table: Table, key: tuple[str, ...], suspects: set[int], aside: AsideList) -> Table:
+    """Read the plain form again, for the keys whose hashes were seen twice; the first of equal rows stays."""
     key_of = itemgetter(*(table.columns.index(name) for name in key))
     first: dict[Any, int] = {}
+    again: set[int] = set()
     with table.path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter=table.delimiter)
         if table.header_row:
@@ -256,18 +285,24 @@ def _refuse_duplicate_keys(table: Table, key: tuple[str, ...], suspects: set[int
             if value in first:
                 shown = value if isinstance(value, str) else " | ".join(value)
                 one, two = table.row(first[value]), table.row(record)
-                raise SourceError(
+                aside.add(SourceError(
                     Text(f"La clé ({', '.join(key)}) est la même aux lignes {one} et {two}.",
                          f"The key ({', '.join(key)}) is the same in rows {one} and {two}."),
                     place=Place(file=table.label, row=two, column=key[0] if len(key) == 1 else ", ".join(key), value=shown),
                     hint=Text("Retirez le doublon, ou complétez la clé.", "Remove the duplicate, or complete the key."),
-                )  # fmt: skip
+                ))  # fmt: skip
+                again.add(record)
+                continue
             first[value] = record
+    return leave_out(table, again, aside.rows) if again else table
 
 
 def _with_notes(table: Table, spec: SourceSpec, notes: list[Text], copy: _Copy) -> Table:
     if table.header_row > 1:
         notes.append(Text(f"En-tête à la ligne {table.header_row}.", f"Header on row {table.header_row}."))
+    if table.set_aside:
+        count = len(table.set_aside)
+        notes.append(Text(f"Lignes fausses mises de côté : {count}.", f"Wrong rows set aside: {count}."))
     if copy.empty:
         notes.append(Text(f"Lignes vides laissées de côté : {copy.empty}.", f"Empty rows left out: {copy.empty}."))
     seen = decimal_of(copy.sample)

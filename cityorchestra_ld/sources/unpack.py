@@ -16,6 +16,7 @@ from typing import IO, Final, Literal, cast
 
 from cityorchestra_ld.errors import Place, SourceError, Text
 from cityorchestra_ld.model import Limits
+from cityorchestra_ld.sources.workbooks import kind_of
 
 Compression = Literal["gzip", "zip", "tar", "targz", "tarxz"]
 
@@ -45,7 +46,7 @@ def packed(path: Path, label: str, compression: Compression | None, member: str 
     if compression is None:
         with path.open("rb") as file:
             start = file.read(4)
-        if start[:4] in (b"PK\x03\x04", b"PK\x05\x06") or member is not None:
+        if member is not None or (start[:4] in (b"PK\x03\x04", b"PK\x05\x06") and kind_of(path) is None):
             compression = "zip"
         elif start[:2] == b"\x1f\x8b":
             compression = "gzip"

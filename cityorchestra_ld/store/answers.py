@@ -36,7 +36,13 @@ class Answer:
     """
 
     def __init__(
-        self, worker: QueryWorker, text: str, request: Request, patience: Patience, release: Callable[[QueryWorker, bool], None]
+        self,
+        worker: QueryWorker,
+        text: str,
+        request: Request,
+        patience: Patience,
+        release: Callable[[QueryWorker, bool, float | None], None],
+        spent: Callable[[float], None] | None = None,
     ) -> None:
         self.head = Head(kind="solutions", media_type=request.media_type)
         self.end: End | None = None
@@ -46,6 +52,7 @@ class Answer:
         self._request = request
         self._patience = patience
         self._release = release
+        self._spent = spent  # hears once how many seconds the engine worked
         self._left = patience.seconds
         self._ends_at = asyncio.get_running_loop().time() + max(60.0, _WALL * patience.seconds)
         self._chunks: deque[bytes] = deque()
@@ -64,6 +71,11 @@ class Answer:
         if self._failure is not None:
             raise self._failure
         self._watch()
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether all bytes of the answer are here already."""
+        return self.end is not None
 
     def __aiter__(self) -> Answer:
         return self
@@ -91,6 +103,10 @@ class Answer:
         """Stop; the worker is killed when it is still busy with this answer."""
         self._finish(reusable=False)
 
+    def interrupt(self, error: CityOrchestraError) -> None:
+        """Stop from outside: whoever reads hears this error."""
+        self._fail(error)
+
     # --- frames -----------------------------------------------------------------------------------------------------------
 
     async def _next_frame(self) -> None:
@@ -102,10 +118,12 @@ class Answer:
                 async with asyncio.timeout(max(0.0, min(self._left, self._ends_at - before))):
                     await self._worker.wait()
         except TimeoutError:
+            self._left -= loop.time() - before
             self._fail(deadline_error(self._patience.seconds))
             return
         except WorkerGoneError as error:
-            self._fail(gone_error(memory=error.memory))
+            self._left -= loop.time() - before
+            self._fail(self._failure or gone_error(memory=error.memory))
             return
         self._left -= loop.time() - before
         while self._worker.has_frame and not self._released:
@@ -131,7 +149,9 @@ class Answer:
         self._unwatch()
         if not self._released:
             self._released = True
-            self._release(self._worker, reusable)
+            self._release(self._worker, reusable, self.end.seconds if self.end else None)
+            if self._spent is not None:
+                self._spent(self._patience.seconds - self._left)
 
     # --- slow clients -----------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,8 @@ from cityorchestra_ld.store.snapshots import Difference, compare, keep_snapshot
 _REMOVAL_COST: Final = 3.0  # taking one triple away, against loading one; measured
 _CHURN: Final = 10_000  # triples changed by differences that a small store bears before it is rebuilt
 
+Comparing = Callable[[Path | None, Path | None, Path, str], Difference]
+
 
 @dataclass(frozen=True, slots=True)
 class Built:
@@ -32,25 +34,29 @@ class Built:
 
 
 def build(
-    layout: Layout, work: Path, parent: Generation | None, before: Mapping[str, GraphInfo], after: Mapping[str, GraphInfo]
+    layout: Layout,
+    work: Path,
+    parent: Generation | None,
+    before: Mapping[str, GraphInfo],
+    after: Mapping[str, GraphInfo],
+    compare: Comparing = compare,
 ) -> Built:
     """Make `work/generation/db` hold the graphs of `after`; raise StoreError when a count is not what it should be."""
     target = work / "generation" / "db"
     if parent is None:
         return _rebuild(layout, target, before, after, merge.merge(layout, after))
     manifest = read_manifest(parent.path)
-    differences = _differences(layout, work, parent, before, after)
+    differences = _differences(layout, work, parent, before, after, compare)
     merged = _merged(layout, parent, manifest.merged, before, after)
-    old, new = _with(before, manifest.merged), _with(after, merged)
-    hidden = _differences(layout, work, parent, _only(old), _only(new))
+    old, new = with_merged(before, manifest.merged), with_merged(after, merged)
+    hidden = _differences(layout, work, parent, _only(old), _only(new), compare)
     changed = [*differences.items(), *hidden.items()]
     removed = sum(difference.removed for _, difference in changed)
     inserted = sum(difference.inserted for _, difference in changed)
     total = sum(info.triples for info in new.values())
     churn = manifest.churn + removed + inserted
     if removed * _REMOVAL_COST + inserted <= total and churn <= max(total, _CHURN):
-        writing.change(parent.path / "db", target, changed)
-        writing.check_counts(target, [new[name] for name, _ in changed if name in new])
+        writing.change(parent.path / "db", target, changed, old, new)
         return Built("difference" if changed else "unchanged", removed, inserted, churn, merged)
     for info in after.values():
         require_snapshot(layout, parent, info)
@@ -60,7 +66,7 @@ def build(
 def _rebuild(
     layout: Layout, target: Path, before: Mapping[str, GraphInfo], after: Mapping[str, GraphInfo], merged: Merged | None
 ) -> Built:
-    graphs = _with(after, merged)
+    graphs = with_merged(after, merged)
     writing.rebuild(layout, target, graphs.values())
     writing.check_counts(target, graphs.values())
     removed, inserted = (sum(info.triples for info in infos.values()) for infos in (before, after))
@@ -85,7 +91,12 @@ def _merged(
 
 
 def _differences(
-    layout: Layout, work: Path, parent: Generation, before: Mapping[str, GraphInfo], after: Mapping[str, GraphInfo]
+    layout: Layout,
+    work: Path,
+    parent: Generation,
+    before: Mapping[str, GraphInfo],
+    after: Mapping[str, GraphInfo],
+    compare: Comparing,
 ) -> dict[str, Difference]:
     """Compare the graphs whose content is not the same."""
     result: dict[str, Difference] = {}
@@ -104,7 +115,7 @@ def _content(info: GraphInfo | None) -> str | None:
     return info.sha256 if info and info.triples else None
 
 
-def _with(graphs: Mapping[str, GraphInfo], merged: Merged | None) -> dict[str, GraphInfo]:
+def with_merged(graphs: Mapping[str, GraphInfo], merged: Merged | None) -> dict[str, GraphInfo]:
     """Add the hidden graph to the graphs of a generation."""
     if merged is None:
         return dict(graphs)

@@ -40,6 +40,8 @@ class Request(msgspec.Struct, frozen=True):
     media_type: str
     rows: int
     prefixes: dict[str, str] = {}
+    base: str | None = None  # what relative IRIs of the query start from
+    triples: int = 0  # in all these graphs, when several make the default graph
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class End:
     rows: int | None = None
     truncated: bool = False
     retire: bool = False  # the worker has grown and wants to be replaced
+    seconds: float = 0.0  # of processor time
 
 
 def frame(kind: bytes, payload: bytes) -> bytes:

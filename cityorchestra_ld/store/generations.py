@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,11 +83,12 @@ class Pointer(msgspec.Struct, frozen=True):
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """The hidden graph that holds the merge of all graphs of the public default graph."""
+    """The hidden graph that holds the merge of all graphs of the public default graph, the one `beside` it left out."""
 
     members: tuple[str, ...]
     sha256: str
     triples: int
+    beside: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,6 +190,18 @@ def current_generation(root: Path) -> Generation | None:
     layout = Layout(root)
     pointer = read_pointer(layout)
     return None if pointer is None else read_generation(layout.generation(pointer.generation))
+
+
+def kept_generations(root: Path) -> tuple[Generation, ...]:
+    """List the published generations that are kept in a store folder, oldest first; one that is being deleted is left out."""
+    layout = Layout(root)
+    pointer = read_pointer(layout)
+    found = []
+    for number in layout.numbers():
+        if pointer is not None and number <= pointer.latest:
+            with suppress(StoreError):
+                found.append(read_generation(layout.generation(number)))
+    return tuple(found)
 
 
 # --- locks --------------------------------------------------------------------------------------------------------------------

@@ -18,8 +18,8 @@ Form = Literal["SELECT", "ASK", "CONSTRUCT", "DESCRIBE"]
 ResultKind = Literal["solutions", "boolean", "graph"]
 
 _FORMS: Final[dict[str, ResultKind]] = {"SELECT": "solutions", "ASK": "boolean", "CONSTRUCT": "graph", "DESCRIBE": "graph"}
-_UPDATE_WORDS: Final = "ADD ALL CLEAR COPY CREATE DATA DEFAULT DELETE DROP INSERT INTO LOAD MOVE TO USING WITH"
-_QUERY_WORDS: Final = """
+_UPDATE_TEXT: Final = "ADD ALL CLEAR COPY CREATE DATA DEFAULT DELETE DROP INSERT INTO LOAD MOVE TO USING WITH"
+_QUERY_TEXT: Final = """
     A ABS ADJUST AS ASC ASK AVG BASE BIND BNODE BOUND BY CEIL COALESCE CONCAT CONSTRUCT CONTAINS COUNT DATATYPE DAY DESC
     DESCRIBE DISTINCT ENCODE_FOR_URI EXISTS FALSE FILTER FLOOR FROM GRAPH GROUP GROUP_CONCAT HASLANG HASLANGDIR HAVING HOURS
     IF IN IRI ISBLANK ISIRI ISLITERAL ISNUMERIC ISTRIPLE ISURI LANG LANGDIR LANGMATCHES LATERAL LCASE LIMIT MAX MD5 MIN MINUS
@@ -27,8 +27,8 @@ _QUERY_WORDS: Final = """
     SECONDS SELECT SEPARATOR SHA1 SHA256 SHA384 SHA512 SILENT STR STRAFTER STRBEFORE STRDT STRENDS STRLANG STRLANGDIR STRLEN
     STRSTARTS STRUUID SUBJECT SUBSTR SUM TIMEZONE TRIPLE TRUE TZ UCASE UNDEF UNION URI UUID VALUES VERSION WHERE YEAR
     """
-_UPDATES: Final = frozenset(_UPDATE_WORDS.split())
-_KEYWORDS: Final = frozenset(_QUERY_WORDS.split())
+UPDATE_WORDS: Final = frozenset(_UPDATE_TEXT.split())
+KEYWORDS: Final = frozenset(_QUERY_TEXT.split())
 _CLOSES: Final = {"}": "{", ")": "(", "]": "["}
 _UNARY: Final = frozenset("!^+-")
 _ENDS_OPERAND: Final = frozenset(")}]>")
@@ -76,7 +76,7 @@ def inspect(text: str, limits: Limits | None = None) -> Inspected:
 
     Refused: too long, nested too deep (the engine would die), SERVICE, updates, and words that are not SPARQL.
     """
-    return _Scan(text, limits or Limits()).run()
+    return Scan(text, limits or Limits()).run()
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ class _Open:
     data: bool
 
 
-class _Scan:
+class Scan:
     """One pass over the tokens of a query."""
 
     def __init__(self, text: str, limits: Limits) -> None:
@@ -110,6 +110,11 @@ class _Scan:
 
     def run(self) -> Inspected:
         """Read every token, then say what was found."""
+        self.scan()
+        return self._done()
+
+    def scan(self) -> None:
+        """Read every token; raise QueryError for the first that is refused."""
         if len(self.text.encode("utf-8", "surrogatepass")) > self.limits.query_bytes:
             self._refuse(
                 Text(
@@ -130,12 +135,11 @@ class _Scan:
             if handler:
                 handler(token)
             self.before = token
-        return self._done()
-
-    def _done(self) -> Inspected:
         if self.stack:
             last = self.stack[-1]
             self._refuse(Text(f"« {last.mark} » n'est jamais refermé.", f"'{last.mark}' is never closed."), last.at)
+
+    def _done(self) -> Inspected:
         if self.form is None:
             self._refuse(
                 Text("Ce n'est pas une requête SPARQL.", "This is not a SPARQL query."),
@@ -193,7 +197,7 @@ class _Scan:
         word = token.text.upper()
         if "SERVICE" in word:
             self._service(token)
-        if word in _UPDATES:
+        if word in UPDATE_WORDS:
             self._refuse(
                 Text(f"« {token.text} » : les mises à jour sont refusées.", f"'{token.text}': updates are refused."),
                 token.at,
@@ -202,13 +206,8 @@ class _Scan:
                     "This endpoint answers SELECT, ASK, CONSTRUCT and DESCRIBE; data change by publication.",
                 ),
             )
-        if word not in _KEYWORDS:
-            near = difflib.get_close_matches(word, _KEYWORDS, n=1, cutoff=0.6)
-            self._refuse(
-                Text(f"« {token.text} » n'est pas un mot de SPARQL.", f"'{token.text}' is not a word of SPARQL."),
-                token.at,
-                Text(f"Vouliez-vous dire {near[0]} ?", f"Did you mean {near[0]}?") if near else None,
-            )
+        if word not in KEYWORDS:
+            self._unknown(token, word, KEYWORDS)
         if self.form is None:
             self._prologue(token, word)
         elif word == "VALUES":
@@ -324,6 +323,14 @@ class _Scan:
             Text(f"La requête est imbriquée sur plus de {most} niveaux.", f"The query is nested deeper than {most} levels."),
             token.at,
             Text("Simplifiez les parenthèses, les groupes ou les négations.", "Simplify parentheses, groups or negations."),
+        )
+
+    def _unknown(self, token: Token, word: str, known: frozenset[str]) -> NoReturn:
+        near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+        self._refuse(
+            Text(f"« {token.text} » n'est pas un mot de SPARQL.", f"'{token.text}' is not a word of SPARQL."),
+            token.at,
+            Text(f"Vouliez-vous dire {near[0]} ?", f"Did you mean {near[0]}?") if near else None,
         )
 
     def _service(self, token: Token) -> NoReturn:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from cityorchestra_ld.model import DEFAULT_ROLES, Access, GraphInfo, View
 from cityorchestra_ld.store.generations import Layout, Merged
-from cityorchestra_ld.store.snapshots import in_step, write_snapshot
+from cityorchestra_ld.store.snapshots import in_step, merged_lines, write_snapshot
 
 MERGED: Final = "urn:cityorchestra:merged"  # never in a list of named graphs, so no query can name it
+_LARGE: Final = 500_000  # triples from which a graph is not copied into the merge
 
 
 def members(graphs: Mapping[str, GraphInfo]) -> tuple[GraphInfo, ...]:
@@ -30,20 +30,40 @@ def default_graphs(view: View, merged: Merged | None) -> list[str]:
     """Name the graphs to give to the engine as the default graph of a view."""
     if merged is None or not set(merged.members) <= set(view.default_graphs):
         return list(view.default_graphs)
-    return [MERGED, *(name for name in view.default_graphs if name not in merged.members)]
+    beside = [merged.beside] if merged.beside else []
+    return [MERGED, *beside, *(name for name in view.default_graphs if name not in merged.members)]
 
 
 def merge(layout: Layout, graphs: Mapping[str, GraphInfo]) -> Merged | None:
-    """Keep the merge of the public graphs; nothing when there is only one, which is its own merge."""
+    """
+    Keep the merge of the public graphs; nothing when there is only one, which is its own merge.
+
+    Where one graph is most of it, only what the others add to this one is kept: the two have no triple in common.
+    """
     listed = [info for info in members(graphs) if info.triples]
     if len(listed) < 2:
         return None
-    content = write_snapshot(layout, _lines([layout.snapshot(info.sha256) for info in listed]))
-    return Merged(members=tuple(info.graph for info in members(graphs)), sha256=content.sha256, triples=content.triples)
+    beside = _beside(listed)
+    content = write_snapshot(layout, _lines(layout, listed, beside))
+    return Merged(
+        members=tuple(info.graph for info in members(graphs)), sha256=content.sha256, triples=content.triples,
+        beside=beside.graph if beside else None,
+    )  # fmt: skip
 
 
-def _lines(files: Sequence[Path]) -> Iterator[list[str]]:
-    """Yield the lines of all files, sorted, each once."""
+def _beside(listed: Sequence[GraphInfo]) -> GraphInfo | None:
+    """Return the graph that is not worth a second copy."""
+    largest = max(listed, key=lambda info: info.triples)
+    return largest if largest.triples >= _LARGE and 2 * largest.triples > sum(info.triples for info in listed) else None
+
+
+def _lines(layout: Layout, listed: Sequence[GraphInfo], beside: GraphInfo | None) -> Iterator[list[bytes]]:
+    """Yield the lines of all graphs, sorted, each once, without those of the one beside."""
     with ExitStack() as stack:
-        for ready in in_step(files, stack):
-            yield sorted(set().union(*ready))
+        if beside is None:
+            yield from merged_lines([layout.snapshot(info.sha256) for info in listed], stack)
+            return
+        files = [layout.snapshot(info.sha256) for info in (beside, *(info for info in listed if info != beside))]
+        for known, *others in in_step(files, stack):
+            if any(others):
+                yield sorted(set().union(*others).difference(known))

@@ -3,34 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
-from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import Final, Self
 
 from cityorchestra_ld.errors import BusyError, StoreError, Text
 from cityorchestra_ld.model import Generation, Limits, View
 from cityorchestra_ld.store.answers import Answer, Patience
-from cityorchestra_ld.store.frames import End, Request
+from cityorchestra_ld.store.frames import Request
 from cityorchestra_ld.store.generations import Hold, Merged, read_manifest
 from cityorchestra_ld.store.guard import Inspected, inspect
 from cityorchestra_ld.store.merge import default_graphs
 from cityorchestra_ld.store.serialization import rdf_format, results_format
-from cityorchestra_ld.store.waiting import FairQueue, QueueFullError
+from cityorchestra_ld.store.waiting import FairQueue, QueueFullError, Spending
 from cityorchestra_ld.store.workers import QueryWorker
 
 _LOG = logging.getLogger(__name__)
 _UNLIMITED: Final = 2**62
+_SHORT: Final = 0.5  # seconds after which another worker is started beside a query
+_LONG: Final = 2.0  # seconds after which a query gives way to other processes
+_RESTART: Final = 0.5  # seconds of work that a worker costs which has to be replaced
+_MUCH: Final = 2.0  # seconds of work, of late, from which a client costs much
+
+
+@dataclass(frozen=True, slots=True)
+class _Long:
+    """A query that takes long, and who asked it."""
+
+    client: str
+    answer: Answer
 
 
 class Pool:
     """
-    A fixed number of query workers on one generation, and the queue in front of them.
+    Query workers on one generation, and the queue in front of them.
 
-    Use it inside one event loop: `async with Pool(generation, 2, limits) as pool`.
+    `size` workers take new queries. A query that takes long keeps its worker, later gives way to other processes, and another
+    worker is started in its place, so that short queries never wait behind long ones. There may be `limits.long_queries` of
+    those; one more, and the client that has most of them loses its newest. One worker is kept for clients that cost little. Use
+    it inside one event loop: `async with Pool(generation, 2, limits) as pool`.
     """
 
     def __init__(
@@ -40,22 +55,30 @@ class Pool:
         limits: Limits | None = None,
         *,
         prefixes: Mapping[str, str] | None = None,
+        base: str | None = None,
         stall_seconds: float = 30.0,
     ) -> None:
         self._generation = generation
         self._size = size
         self._limits = limits or Limits()
         self._prefixes = dict(prefixes or {})
+        self._base = base  # what relative IRIs of queries start from
         self._stall = stall_seconds
         self._idle: deque[QueryWorker] = deque()
         self._workers: set[QueryWorker] = set()
-        self._queue: FairQueue[QueryWorker] = FairQueue(self._limits.max_waiting, self._offer)
+        self._spending = Spending()
+        self._queue: FairQueue[QueryWorker] = FairQueue(self._limits.max_waiting, self._offer, self._spending.of)
+        self._costly: set[QueryWorker] = set()  # that answer short queries of clients that cost much
         self._holds: dict[int, Hold] = {}
         self._merged: dict[int, Merged | None] = {}
+        self._long: dict[QueryWorker, _Long] = {}
+        self._timers: dict[QueryWorker, asyncio.TimerHandle] = {}
         self._respawning: set[asyncio.Task[None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
         self._closed = True
+        self._asked: dict[QueryWorker, tuple[str, float]] = {}
+        self._starting: Counter[int] = Counter()  # by generation
         self._typical = 0.1  # seconds that an answer takes, smoothed
 
     # --- life -------------------------------------------------------------------------------------------------------------
@@ -80,6 +103,9 @@ class Pool:
         for task in self._respawning:
             task.cancel()
         await asyncio.gather(*self._respawning, return_exceptions=True)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
         self._queue.fail(_closing())
         for worker in list(self._workers):
             self._discard(worker)
@@ -104,6 +130,11 @@ class Pool:
     def idle(self) -> int:
         """Count the workers that wait for a query."""
         return len(self._idle)
+
+    @property
+    def long(self) -> int:
+        """Count the queries that take long."""
+        return len(self._long)
 
     @property
     def waiting(self) -> int:
@@ -149,43 +180,65 @@ class Pool:
     # --- queries ----------------------------------------------------------------------------------------------------------
 
     async def query(
-        self, query: str | Inspected, view: View, media_type: str, *, deadline: float | None = None, client: str = ""
+        self,
+        query: str | Inspected,
+        view: View,
+        media_type: str,
+        *,
+        deadline: float | None = None,
+        client: str = "",
+        rows: int | None = None,
+        spent: Callable[[float], None] | None = None,
     ) -> Answer:
         """
         Answer a query within a view; return once the first bytes are there.
 
         Raises QueryError (with line and character), UsageError for a format that does not fit, BusyError with `retry_after`
         when too many wait, QueryTimeoutError at the deadline or the memory limit. A failure after the first byte is raised by
-        the iteration. `client` names who asks, so that nobody fills the queue alone.
+        the iteration. `client` names who asks, so that nobody fills the queue alone; `rows` lowers the row limit; `spent` hears
+        once how many seconds the engine worked.
         """
         inspected = query if isinstance(query, Inspected) else inspect(query, self._limits)
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
         seconds = min(deadline or math.inf, self._limits.query_seconds)
         worker = await self._acquire(client, seconds)
-        request = self._request(inspected, view, media_type, self._merged[worker.generation.number])
-        answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released)
+        request = self._request(inspected, view, media_type, self._merged[worker.generation.number], rows)
+        answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released, spent)
         began = asyncio.get_running_loop().time()
+        long = _Long(client, answer)
+        self._asked[worker] = (client, began)
+        self._timers[worker] = asyncio.get_running_loop().call_later(_SHORT, self._takes_long, worker, long)
         await answer.begin()
         self._typical += (asyncio.get_running_loop().time() - began - self._typical) * 0.1
         return answer
 
-    def _request(self, inspected: Inspected, view: View, media_type: str, merged: Merged | None) -> Request:
-        rows = self._limits.result_rows
+    def _request(self, inspected: Inspected, view: View, media_type: str, merged: Merged | None, most: int | None) -> Request:
+        rows = min(self._limits.result_rows, most or _UNLIMITED)
         own = inspected.form == "SELECT" and inspected.limit is not None and inspected.limit <= rows
+        default = default_graphs(view, merged)
         return Request(
             text=inspected.capped(rows),
-            default_graphs=default_graphs(view, merged),
+            default_graphs=default,
             named_graphs=list(view.named_graphs),
             media_type=media_type,
             rows=_UNLIMITED if own else rows,
             prefixes=dict(inspected.prefixes) if inspected.kind == "graph" else {},
+            base=self._base,
+            triples=self._triples(default, view) if len(default) > 1 else 0,
         )
+
+    def _triples(self, default: Sequence[str], view: View) -> int:
+        """Count the triples of the graphs of a request; more than there can be for the merge, which is never copied."""
+        sizes = {info.graph: info.triples for info in self._generation.graphs}
+        return sum(sizes.get(name, _UNLIMITED) for name in (*default, *view.named_graphs))
 
     async def _acquire(self, client: str, seconds: float) -> QueryWorker:
         while True:
-            worker = self._idle.popleft() if self._idle else await self._wait(client, seconds)
+            free = self._idle and (self._room or self._spending.of(client) <= _MUCH)
+            worker = self._take(client) if free else await self._wait(client, seconds)
             if worker.alive:
                 return worker
+            self._costly.discard(worker)
             self._replace(worker)
 
     async def _wait(self, client: str, seconds: float) -> QueryWorker:
@@ -202,16 +255,58 @@ class Pool:
             error.retry_after = float(max(1, math.ceil(self._typical * (len(self._queue) + 1) / self._size)))
             raise error from None
 
-    def _released(self, worker: QueryWorker, reusable: bool) -> None:
-        """Hear from an answer that it is done with its worker."""
+    def _takes_long(self, worker: QueryWorker, query: _Long) -> None:
+        """Let a query go on beside the others; when too many do, the client that has most of them loses its newest."""
+        self._timers[worker] = asyncio.get_running_loop().call_later(_LONG - _SHORT, worker.give_way)
+        self._costly.discard(worker)
+        self._long[worker] = query
+        if len(self._long) > self._limits.long_queries:
+            clients = [other.client for other in self._long.values()]
+            heaviest = max(reversed(clients), key=clients.count)
+            next(other for other in reversed(self._long.values()) if other.client == heaviest).answer.interrupt(_crowded())
+        if worker in self._long:
+            self._fill(worker.generation)
+        self._dispatch()
+
+    def _released(self, worker: QueryWorker, reusable: bool, seconds: float | None) -> None:
+        """Hear from an answer that it is done with its worker, and how long that computed if it came to its end."""
+        timer = self._timers.pop(worker, None)
+        if timer is not None:
+            timer.cancel()
+        client, began = self._asked.pop(worker)
+        if seconds is None:
+            seconds = asyncio.get_running_loop().time() - began
+        self._spending.add(client, seconds if reusable else seconds + _RESTART)
+        self._costly.discard(worker)
+        if self._long.pop(worker, None) is not None and (worker.gives_way or self._ready(worker.generation) > self._size + 1):
+            reusable = False  # what gives way cannot be hurried again; and one worker more than needed is enough
         if reusable and worker.alive and worker.generation.number == self._generation.number and not self._closed:
             self._offer(worker)
         else:
             self._replace(worker)
+            self._dispatch()
+
+    @property
+    def _room(self) -> bool:
+        """Tell whether a client that costs much may have a worker: one is kept for the others."""
+        return len(self._costly) < max(1, self._size - 1)
 
     def _offer(self, worker: QueryWorker) -> None:
-        if not self._queue.offer(worker):
-            self._idle.append(worker)
+        self._costly.discard(worker)
+        self._idle.append(worker)
+        self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Give idle workers to those who wait."""
+        while self._idle and (client := self._queue.offer(self._idle[0], math.inf if self._room else _MUCH)) is not None:
+            self._take(client)
+
+    def _take(self, client: str) -> QueryWorker:
+        """Take the next idle worker for a client."""
+        worker = self._idle.popleft()
+        if self._spending.of(client) > _MUCH:
+            self._costly.add(worker)
+        return worker
 
     def _discard(self, worker: QueryWorker) -> None:
         if worker in self._workers:
@@ -227,10 +322,27 @@ class Pool:
 
     def _replace(self, worker: QueryWorker) -> None:
         self._discard(worker)
-        if not self._closed and worker.generation.number == self._generation.number:
-            _keep(self._respawning, self._respawn(worker.generation))
+        self._fill(worker.generation)
+
+    def _fill(self, generation: Generation) -> None:
+        """Start what is missing of the workers that take new queries."""
+        if self._closed or generation.number != self._generation.number:
+            return
+        for _ in range(self._size - self._ready(generation) - self._starting[generation.number]):
+            self._starting[generation.number] += 1
+            _keep(self._respawning, self._respawn(generation))
+
+    def _ready(self, generation: Generation) -> int:
+        """Count the workers of a generation that are not kept by a long query."""
+        return sum(worker.generation.number == generation.number and worker not in self._long for worker in self._workers)
 
     async def _respawn(self, generation: Generation) -> None:
+        try:
+            await self._start_again(generation)
+        finally:
+            self._starting[generation.number] -= 1
+
+    async def _start_again(self, generation: Generation) -> None:
         pause = 0.1
         while not self._closed and generation.number == self._generation.number:
             try:
@@ -254,28 +366,14 @@ def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> 
     task.add_done_callback(tasks.discard)
 
 
+def _crowded() -> BusyError:
+    error = BusyError(
+        Text("Trop de longues requêtes en même temps.", "Too many long queries at the same time."),
+        hint=Text("Attendez la fin des vôtres, ou simplifiez.", "Wait until yours have ended, or simplify."),
+    )
+    error.retry_after = 10.0
+    return error
+
+
 def _closing() -> BusyError:
     return BusyError(Text("Le service s'arrête.", "The service is stopping."))
-
-
-def query_once(
-    generation: Generation,
-    query: str | Inspected,
-    view: View,
-    media_type: str,
-    limits: Limits,
-    out: BinaryIO,
-    *,
-    prefixes: Mapping[str, str] | None = None,
-) -> End:
-    """Answer one query through one worker process into `out`; for the command line, outside any event loop."""
-
-    async def once() -> End:
-        async with Pool(generation, 1, limits, prefixes=prefixes) as pool:
-            answer = await pool.query(query, view, media_type)
-            async for chunk in answer:
-                out.write(chunk)
-            return answer.end or End()
-
-    with contextlib.closing(asyncio.Runner()) as runner:
-        return runner.run(once())

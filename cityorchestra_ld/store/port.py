@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.model import Generation, GraphChange, GraphInfo
+from cityorchestra_ld.store.snapshots import Difference
 
 
 class Store(Protocol):
@@ -22,10 +23,22 @@ class Store(Protocol):
     def snapshot(self, info: GraphInfo, content: Path, *, scope: str | None = None) -> GraphInfo:
         """Canonicalise and keep the content of a graph without publishing it; return its count and its hash."""
 
+    def difference(self, info: GraphInfo, folder: Path) -> Difference:
+        """Compare a graph as `snapshot` kept it with the published one; with nothing when there is no such graph."""
+
     def publish(
-        self, changes: Sequence[GraphChange], *, run: str | None = None, meta: Mapping[str, str] | None = None
+        self,
+        changes: Sequence[GraphChange],
+        *,
+        run: str | None = None,
+        meta: Mapping[str, str] | None = None,
+        gate: Callable[[Generation], None] | None = None,
     ) -> Generation:
-        """Publish all changes as one new generation, or nothing at all; return the current one when nothing changes."""
+        """
+        Publish all changes as one new generation, or nothing at all; return the current one when nothing changes.
+
+        `gate` looks at the finished generation before anybody else sees it; what it raises leaves everything as it was.
+        """
 
     def rollback(self, to: int | None = None) -> Generation:
         """Point at an older generation, the parent of the current one when none is named."""

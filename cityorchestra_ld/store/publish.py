@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from cityorchestra_ld.errors import CityOrchestraError, Place, StoreError, Text
 from cityorchestra_ld.iris import Iris
 from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Limits
 from cityorchestra_ld.namespaces import DEFAULT_BASE
+from cityorchestra_ld.store import tombstones
 from cityorchestra_ld.store.building import build, require_snapshot
 from cityorchestra_ld.store.generations import (
     Hold,
@@ -25,6 +27,7 @@ from cityorchestra_ld.store.generations import (
     Manifest,
     Pointer,
     current_generation,
+    kept_generations,
     publisher_lock,
     read_generation,
     read_pointer,
@@ -34,7 +37,8 @@ from cityorchestra_ld.store.generations import (
 )
 from cityorchestra_ld.store.housekeeping import retain, sweep
 from cityorchestra_ld.store.reader import Reader
-from cityorchestra_ld.store.snapshots import Snapshot, keep_snapshot
+from cityorchestra_ld.store.snapshots import Difference, Snapshot, compare, is_large, keep_snapshot
+from cityorchestra_ld.store.successor import keep_successor
 from cityorchestra_ld.store.verify import problems
 
 _FULL: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
@@ -60,6 +64,7 @@ class EmbeddedStore:
         self._layout = Layout(root)
         self._keep_snapshots = keep_snapshots
         self._canonical: dict[tuple[str, int, int, str], Snapshot] = {}
+        self._compared: dict[tuple[Path | None, Path | None], Difference] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -70,6 +75,9 @@ class EmbeddedStore:
     def close(self) -> None:
         """Forget what was remembered of files; no file of the store is open between calls."""
         self._canonical.clear()
+        for known in self._compared.values():
+            shutil.rmtree(known.removals.parent, ignore_errors=True)
+        self._compared.clear()
 
     # --- reading ----------------------------------------------------------------------------------------------------------
 
@@ -79,10 +87,7 @@ class EmbeddedStore:
 
     def generations(self) -> tuple[Generation, ...]:
         """List the published generations that are kept, oldest first."""
-        pointer = read_pointer(self._layout)
-        latest = pointer.latest if pointer else 0
-        numbers = [number for number in self._layout.numbers() if number <= latest]
-        return tuple(read_generation(self._layout.generation(number)) for number in numbers)
+        return kept_generations(self.root)
 
     def reader(self, number: int | None = None) -> Reader:
         """Open a generation for lookups, the current one when none is named."""
@@ -121,23 +126,42 @@ class EmbeddedStore:
         """Canonicalise and keep the content of a graph without publishing it; return its count and its hash."""
         with self._explained():
             self._layout.prepare()
-            return self._described(info, content, scope or _scope(info))
+            generation = current_generation(self.root)
+            old = next((known for known in generation.graphs if known.graph == info.graph), None) if generation else None
+            return self._described(info, content, scope or _scope(info), old)
+
+    def difference(self, info: GraphInfo, folder: Path) -> Difference:
+        """Compare a graph as `snapshot` kept it with the published one; with nothing when there is no such graph."""
+        generation = self.current()
+        old = next((known for known in generation.graphs if known.graph == info.graph), None) if generation else None
+        with self._explained():
+            if generation is not None and old is not None:
+                require_snapshot(self._layout, generation, old)
+            files = [self._layout.snapshot(found.sha256) if found else None for found in (old, info)]
+            return self._compare(files[0], files[1], folder, "change")
 
     def publish(
-        self, changes: Sequence[GraphChange], *, run: str | None = None, meta: Mapping[str, str] | None = None
+        self,
+        changes: Sequence[GraphChange],
+        *,
+        run: str | None = None,
+        meta: Mapping[str, str] | None = None,
+        gate: Callable[[Generation], None] | None = None,
     ) -> Generation:
         """
         Publish all changes as one new generation, or nothing at all; return the current one when nothing changes.
 
-        Readers see the old state or the new one. Raises BusyError while somebody else publishes, StoreError when a file does
-        not parse, the disk is full, or the result is not what it should be.
+        Readers see the old state or the new one. `gate` looks at the finished generation before anybody else sees it; what it
+        raises leaves everything as it was. Raises BusyError while somebody else publishes, StoreError when a file does not
+        parse, the disk is full, or the result is not what it should be.
         """
         _require_once_each(changes)
         with self._explained():
             self._layout.prepare()
             with publisher_lock(self._layout):
+                self._settle()
                 sweep(self._layout)
-                generation = self._publish(changes, run, meta)
+                generation = self._publish(changes, run, meta, gate)
                 retain(self._layout, self.keep, self._keep_snapshots)
                 return generation
 
@@ -146,6 +170,7 @@ class EmbeddedStore:
         with self._explained():
             self._layout.prepare()
             with publisher_lock(self._layout):
+                self._settle()
                 current = self._generation(None)
                 number = current.parent if to is None else to
                 kept = {generation.number: generation for generation in self.generations()}
@@ -164,7 +189,13 @@ class EmbeddedStore:
                 self._switch(Pointer(number, pointer.latest if pointer else number))
                 return kept[number]
 
-    def _publish(self, changes: Sequence[GraphChange], run: str | None, meta: Mapping[str, str] | None) -> Generation:
+    def _publish(
+        self,
+        changes: Sequence[GraphChange],
+        run: str | None,
+        meta: Mapping[str, str] | None,
+        gate: Callable[[Generation], None] | None,
+    ) -> Generation:
         parent = self.current()
         before = {info.graph: info for info in parent.graphs} if parent else {}
         after = dict(before)
@@ -172,7 +203,9 @@ class EmbeddedStore:
             if change.content is None:
                 after.pop(change.info.graph, None)
             else:
-                after[change.info.graph] = self._described(change.info, change.content, _scope(change.info))
+                after[change.info.graph] = self._described(
+                    change.info, change.content, _scope(change.info), before.get(change.info.graph)
+                )
         graphs = tuple(after[name] for name in sorted(after))
         kept_meta = dict(parent.meta) if parent else {}
         new_meta = kept_meta if meta is None else dict(meta)
@@ -184,7 +217,7 @@ class EmbeddedStore:
             work = Path(folder)
             generation = work / "generation"
             generation.mkdir()
-            built = build(self._layout, work, parent, before, after)
+            built = build(self._layout, work, parent, before, after, self._compare)
             manifest = Manifest(
                 number=number,
                 created=datetime.now(UTC),
@@ -200,22 +233,52 @@ class EmbeddedStore:
             )
             (generation / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
             (generation / "hold").touch()
+            staged = read_generation(generation)
+            if gate is not None:
+                gate(staged)
+            if parent is not None:
+                tombstones.record(self.root, sorted(work.glob("*.removed.nt")), parent, staged, f"{self.iris.base}id/")
             sync_tree(generation)
             generation.rename(self._layout.generation(number))
             sync_folder(self._layout.generations)
         self._switch(Pointer(number, number))
         return read_generation(self._layout.generation(number))
 
-    def _described(self, info: GraphInfo, content: Path, scope: str) -> GraphInfo:
+    def _described(self, info: GraphInfo, content: Path, scope: str, old: GraphInfo | None) -> GraphInfo:
         status = content.stat()
         key = (str(content), status.st_mtime_ns, status.st_size, scope)
         known = self._canonical.get(key)
         if known is None or not self._layout.snapshot(known.sha256).exists():
-            known = self._canonical[key] = keep_snapshot(self._layout, content, self._namer(scope))
-        return replace(info, triples=known.triples, sha256=known.sha256)
+            known = self._canonical[key] = self._keep(content, self._namer(scope), old)
+        return replace(info, triples=known.triples, sha256=known.sha256, rewritten=known.rewritten)
+
+    def _keep(self, content: Path, namer: Callable[[str], str], old: GraphInfo | None) -> Snapshot:
+        """Keep a snapshot; when it differs little from the published one, remember how."""
+        if old is not None and is_large(content):
+            folder = Path(tempfile.mkdtemp(dir=self._layout.scratch))
+            made = keep_successor(self._layout, content, namer, old, folder)
+            if made is not None:
+                files = self._layout.snapshot(old.sha256), self._layout.snapshot(made[0].sha256)
+                self._compared[files] = made[1]
+                return made[0]
+            folder.rmdir()
+        return keep_snapshot(self._layout, content, namer)
+
+    def _compare(self, old: Path | None, new: Path | None, folder: Path, name: str) -> Difference:
+        """Do as `compare`, with what is known already."""
+        known = self._compared.get((old, new))
+        if known is None or not known.insertions.exists():
+            return compare(old, new, folder, name)
+        files = [folder / f"{name}.{kind}.nt" for kind in ("removed", "inserted")]
+        for source, target in zip((known.removals, known.insertions), files, strict=True):
+            shutil.copyfile(source, target)
+        return replace(known, removals=files[0], insertions=files[1])
 
     def _namer(self, scope: str) -> Callable[[str], str]:
         return lambda label: self.iris.genid(scope, label)
+
+    def _settle(self) -> None:
+        """Finish what an interrupted publication left undone elsewhere, before anything else is done under the lock."""
 
     def _switch(self, pointer: Pointer) -> None:
         write_durably(self._layout.pointer, msgspec.json.encode(pointer))

@@ -1,25 +1,54 @@
-"""Who waits for a worker: a bounded queue that serves clients in turn."""
+"""Who waits for a worker: a bounded queue that serves whoever cost least of late, and clients of equal cost in turn."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+_HALF_LIFE: Final = 60.0
+_REMEMBERED: Final = 10_000  # clients
 
 
 class QueueFullError(Exception):
     """Nobody else may wait."""
 
 
-class FairQueue(Generic[T]):
-    """Waiters by client: each client in turn gets what is offered next, however many requests another has sent."""
+class Spending:
+    """Seconds of work that each client has caused of late; half of them are forgotten after a minute."""
 
-    def __init__(self, size: int, give_back: Callable[[T], None]) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def of(self, client: str) -> float:
+        """Return the seconds of a client."""
+        seconds, then = self._known.get(client, (0.0, 0.0))
+        return seconds * 0.5 ** ((self._clock() - then) / _HALF_LIFE) if seconds else 0.0
+
+    def add(self, client: str, seconds: float) -> None:
+        """Count work for a client."""
+        self._known[client] = (self.of(client) + seconds, self._clock())
+        self._known.move_to_end(client)
+        if len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+
+class FairQueue(Generic[T]):
+    """
+    Waiters by client: the client that cost least gets what is offered next, however many requests another has sent.
+
+    Clients of equal cost come in turn.
+    """
+
+    def __init__(self, size: int, give_back: Callable[[T], None], cost: Callable[[str], float] = lambda _: 0.0) -> None:
         self._size = size
         self._give_back = give_back
+        self._cost = cost
         self._count = 0
         self._clients: OrderedDict[str, deque[asyncio.Future[T]]] = OrderedDict()
 
@@ -42,18 +71,21 @@ class FairQueue(Generic[T]):
         finally:
             self._forget(client, future)
 
-    def offer(self, item: T) -> bool:
-        """Give an item to the client whose turn it is; tell whether anybody took it."""
+    def offer(self, item: T, most: float = math.inf) -> str | None:
+        """Give an item to the client whose turn it is, if that cost at most so much; return who took it, if anybody did."""
         while self._clients:
-            client, waiting = self._clients.popitem(last=False)
+            client = min(self._clients, key=self._cost)  # the first of equals
+            if self._cost(client) > most:
+                return None
+            waiting = self._clients.pop(client)
             future = waiting.popleft()
             self._count -= 1
             if waiting:
                 self._clients[client] = waiting  # to the end of the round
             if not future.done():
                 future.set_result(item)
-                return True
-        return False
+                return client
+        return None
 
     def fail(self, error: Exception) -> None:
         """Send everybody away."""

@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.errors import UsageError
 from cityorchestra_ld.store import frames
+from cityorchestra_ld.store.exact import Datasets
 from cityorchestra_ld.store.frames import ErrorKind, Failure, Request, ResultKind, Settings
 from cityorchestra_ld.store.rows import RowCounter, row_counter
 from cityorchestra_ld.store.sandbox import deny_network, die_with_parent, limit_memory
@@ -56,8 +58,9 @@ class _Line:
 class _Answer:
     """A file to the serialiser: gathers what is written and sends it in frames, the head before the first."""
 
-    def __init__(self, line: _Line, head: frames.Head, counter: RowCounter | None) -> None:
+    def __init__(self, line: _Line, head: frames.Head, counter: RowCounter | None, began: float) -> None:
         self._line = line
+        self._began = began  # processor time
         self._head: frames.Head | None = head
         self._counter = counter
         self._parts: list[bytes] = []
@@ -80,7 +83,7 @@ class _Answer:
         rest = self._pending()
         rows = self._counter.rows if self._counter else triples
         truncated = more or (self._counter is not None and self._counter.rows >= limit)
-        end = frames.End(rows=rows, truncated=truncated, retire=retire)
+        end = frames.End(rows=rows, truncated=truncated, retire=retire, seconds=time.process_time() - self._began)
         self._line.send(rest + frames.frame(frames.END, msgspec.json.encode(end)))
 
     def _pending(self) -> bytes:
@@ -123,6 +126,8 @@ class Worker:
         self._settings = settings
         self._store = store
         self._nodes: dict[str, ox.NamedNode] = {}
+        self._datasets = Datasets(store)
+        self._began = 0.0
 
     def serve(self) -> None:
         """Answer until the parent hangs up."""
@@ -149,10 +154,12 @@ class Worker:
         return None
 
     def _answer(self, request: Request) -> None:
-        result = self._store.query(
-            request.text,
-            default_graph=[self._node(name) for name in request.default_graphs],
-            named_graphs=[self._node(name) for name in request.named_graphs],
+        self._began = time.process_time()
+        default = [self._node(name) for name in request.default_graphs]
+        named = [self._node(name) for name in request.named_graphs]
+        asked = self._datasets.choose(default, named, request.triples)
+        result = asked.store.query(
+            request.text, base_iri=request.base, default_graph=list(asked.default), named_graphs=list(asked.named)
         )
         triples: int | None = None
         more = False
@@ -172,7 +179,9 @@ class Worker:
         answer.finish(triples, request.rows, more=more, retire=self._has_grown())
 
     def _start(self, kind: ResultKind, request: Request, counter: RowCounter | None) -> _Answer:
-        return _Answer(self._line, frames.Head(kind=kind, media_type=request.media_type, row_limit=request.rows), counter)
+        return _Answer(
+            self._line, frames.Head(kind=kind, media_type=request.media_type, row_limit=request.rows), counter, self._began
+        )
 
     def _node(self, name: str) -> ox.NamedNode:
         node = self._nodes.get(name)

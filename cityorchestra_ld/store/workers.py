@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -19,6 +21,7 @@ from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.frames import Ready, Request, Settings
 
 _START_SECONDS: Final = 20.0
+_PATIENT: Final = 10  # niceness of a worker whose query takes long
 _BUFFERED: Final = 4 * frames.CHUNK  # bytes of an answer that wait here while the client is slow
 _PASSED_ON: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
 _OUT_OF_MEMORY: Final = (b"memory allocation of", b"std::bad_alloc", b"MemoryError")
@@ -38,6 +41,7 @@ class QueryWorker(asyncio.Protocol):
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
         self.confined = False
+        self.gives_way = False
         self._frames: deque[tuple[bytes, bytes]] = deque()
         self._buffer = bytearray()
         self._waiting = 0  # bytes in complete frames
@@ -112,6 +116,13 @@ class QueryWorker(asyncio.Protocol):
         self.kill()
         while self._process is not None and self._process.poll() is None:
             await asyncio.sleep(0.005)
+
+    def give_way(self) -> None:
+        """Let other processes run first from now on (setpriority knows threads, so each is told)."""
+        self.gives_way = True
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{self.pid}/task").iterdir():
+                os.setpriority(os.PRIO_PROCESS, int(task.name), _PATIENT)
 
     @property
     def alive(self) -> bool:

@@ -12,6 +12,7 @@ from cityorchestra_ld.errors import Place, ShapesError, Text
 from cityorchestra_ld.model import Limits, ValidationReport
 from cityorchestra_ld.validation import data as data_graph
 from cityorchestra_ld.validation.engines import Budget, EngineName, Row, Validator, choose
+from cityorchestra_ld.validation.forms import settle
 from cityorchestra_ld.validation.messages import Messenger, read_labels
 from cityorchestra_ld.validation.rewrite import engine_shapes
 from cityorchestra_ld.validation.run import Run
@@ -70,9 +71,9 @@ def validate(
 
 
 def raw_results(data: Path, shapes: ShapesGraph, validator: Validator, limits: Limits = _LIMITS) -> list[Row]:
-    """Return what one engine says, word for word: for tests that compare engines."""
+    """Return what one engine says of the shapes as they are: for tests that compare engines."""
     with tempfile.TemporaryDirectory(prefix="validation-") as name:
         staged = data_graph.normalise(data, Path(name), "data")
         budget = Budget(seconds=limits.validation_seconds, memory_mb=limits.validation_memory_mb)
-        rules = engine_shapes(shapes, shapes.targeted, ease=validator.fast)
-        return list(validator.run(staged.path, rules, budget, blank=staged.blank))
+        rules = engine_shapes(shapes, shapes.targeted, ease=validator.fast, forms=True)
+        return list(settle(validator.run(staged.path, rules, budget, blank=staged.blank), shapes))

@@ -13,12 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.model import Result, ResultGroup, Severity, ValidationReport
 from cityorchestra_ld.validation.graph import local_name
-from cityorchestra_ld.validation.report import plural, results_of, verdict, worst_columns
+from cityorchestra_ld.validation.report import compared, plural, results_of, verdict, worst_columns
 from cityorchestra_ld.validation.text import LEVELS, cell, short
 
 _GROUPS: Final = 200  # rows of the summary
 _ROWS: Final = 1_000  # examples on the page
 _SHOWN: Final = 200  # characters of a term
+_FIRST: Final = 3  # what to fix first
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ def to_html(report: ValidationReport, title: Text) -> str:
         report=report,
         title=title,
         verdict=verdict(report),
+        summary=_summary(report),
+        compared=compared(report),
         level=_level(report),
         scope=_scope(report),
         groups=items,
@@ -80,6 +83,22 @@ def _level(report: ValidationReport) -> str:
     if report.counts.get(Severity.VIOLATION, 0):
         return Severity.VIOLATION.value
     return Severity.WARNING.value if report.counts.get(Severity.WARNING, 0) or not report.focus_nodes else "good"
+
+
+def _summary(report: ValidationReport) -> Text | None:
+    """Say what stands between these data and their publication, and how much the first corrections bring."""
+    blocking = [group for group in report.groups if group.severity is Severity.VIOLATION]
+    if not blocking:
+        return None
+    total, first = report.counts.get(Severity.VIOLATION, 0), sum(group.count for group in blocking[:_FIRST])
+    broken = plural(len(blocking), "règle est enfreinte", "règles sont enfreintes")
+    fr = f"Rien n'est publié tant qu'une violation demeure. {broken}"
+    en = f"Nothing is published while a violation remains. {plural(len(blocking), 'rule is broken', 'rules are broken')}"
+    if len(blocking) > _FIRST:
+        share = 100 * first // total
+        fr += f" ; les {_FIRST} premières corrections règlent {share} % des violations"
+        en += f"; the first {_FIRST} corrections settle {share}% of the violations"
+    return Text(f"{fr}.", f"{en}.")
 
 
 def _scope(report: ValidationReport) -> Text:

@@ -252,9 +252,3 @@ def _date_notes(shape: Shape) -> Iterator[Text]:
             f"La forme {shape.describe()} borne un {kind} : SPARQL ne sait pas les comparer, toute valeur sera refusée.",
             f"Shape {shape.describe()} puts a bound on {kind}: SPARQL cannot compare these, every value will be refused.",
         )
-    named = {local_name(value.value) for value in shape.parameters.get("datatype", ())}
-    if named & _UNORDERED - {"duration"} and "pattern" not in shape.parameters:
-        yield Text(
-            f"La forme {shape.describe()} demande un {min(named)}, que les moteurs ne vérifient pas : ajoutez sh:pattern.",
-            f"Shape {shape.describe()} asks for a {min(named)}, which engines do not check: add sh:pattern.",
-        )

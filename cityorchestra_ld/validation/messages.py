@@ -18,6 +18,7 @@ from cityorchestra_ld.validation.graph import Term, local_name
 from cityorchestra_ld.validation.rewrite import untag
 from cityorchestra_ld.validation.sentences import SENTENCES
 from cityorchestra_ld.validation.shapes import Shape, ShapesGraph, texts
+from cityorchestra_ld.validation.state import Reader
 from cityorchestra_ld.validation.vocabulary import COMPONENTS
 from cityorchestra_ld.validation.words import NODE_KINDS, Words
 
@@ -141,6 +142,17 @@ def read_labels(shapes: ShapesGraph, context: Iterable[Path]) -> dict[str, Mappi
             if predicate in label_properties and subject in wanted:
                 found.setdefault(subject[1:-1].decode(), []).append(parse_term(object_of(rest).decode()))
     return {iri: texts(values) for iri, values in found.items()} | dict(shapes.labels)
+
+
+def labels_in(shapes: ShapesGraph, context: Reader) -> dict[str, Mapping[str, str]]:
+    """Return labels for what shapes name, from the shapes and from a context that can be asked."""
+    found: dict[str, Mapping[str, str]] = {}
+    for iri in set(_named(shapes)):
+        node = ox.NamedNode(iri)
+        values = [t[2] for name in (f"{RDFS}label", f"{SKOS}prefLabel") for t in context.outgoing(node, name)]
+        if values:
+            found[iri] = texts(values)
+    return found | dict(shapes.labels)
 
 
 def _named(shapes: ShapesGraph) -> Iterable[str]:

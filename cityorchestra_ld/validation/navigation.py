@@ -27,17 +27,40 @@ class Navigation:
     reads: frozenset[Read]
     opaque: bool = False
 
+    @property
+    def turns_back(self) -> bool:
+        """Tell whether it goes on to a node and comes back from it: many others may share that node (a period, a parent)."""
+        return any(_turns(read) for read in self.reads)
+
+
+def _turns(read: Read) -> bool:
+    backwards = [step for path in read.walk for step in _directions(path)] + [read.inverse]
+    return any(later for number, step in enumerate(backwards) if not step for later in backwards[number:])
+
+
+def _directions(path: Path, *, back: bool = False) -> Iterator[bool]:
+    if path.operator == "predicate":
+        yield back
+    for part in reversed(path.parts) if back else path.parts:
+        yield from _directions(part, back=back is not (path.operator == "inverse"))
+
 
 def navigate(shapes: ShapesGraph, shape: Shape) -> Navigation:
     """Tell what a targeted shape reads, through all the shapes that it refers to."""
-    reads: set[Read] = {Read((), TYPE)}  # targets by class
+    reads = set(aims_by(shape).reads)
     try:
-        for target in shape.targets:
-            if target.kind in ("subjects", "objects"):
-                reads.add(Read((), target.term.value, target.kind == "objects"))
         reads |= set(_reads(shapes, shape, (), frozenset()))
     except OpaqueError:
         return Navigation(frozenset(reads), opaque=True)
+    return Navigation(frozenset(reads))
+
+
+def aims_by(shape: Shape) -> Navigation:
+    """Tell what decides whether a node is a focus node of a shape."""
+    reads = {Read((), TYPE)}  # targets by class
+    for target in shape.targets:
+        if target.kind in ("subjects", "objects"):
+            reads.add(Read((), target.term.value, target.kind == "objects"))
     return Navigation(frozenset(reads))
 
 

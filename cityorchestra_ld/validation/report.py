@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from cityorchestra_ld.errors import ShapesError, Text
-from cityorchestra_ld.model import Origin, Result, ResultGroup, Severity, ValidationReport
+from cityorchestra_ld.model import Comparison, GroupChange, Origin, Result, ResultGroup, Severity, ValidationReport
 
 Lookup = Callable[[Sequence[Result]], Mapping[Result, tuple[Origin, ...]]]
 
@@ -57,29 +57,41 @@ def worst_columns(report: ValidationReport, limit: int = 3) -> tuple[Column, ...
     return tuple(Column(file, column, count) for (file, column), count in counts.most_common(limit))
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One group of results now and in the last run."""
-
-    group: ResultGroup
-    before: int
-    now: int
-
-    @property
-    def state(self) -> str:
-        """Tell new, fixed or remaining."""
-        return "new" if not self.before else "fixed" if not self.now else "remaining"
-
-
-def compare(before: ValidationReport, now: ValidationReport) -> tuple[Change, ...]:
+def compare(before: ValidationReport, now: ValidationReport, run: str = "") -> Comparison:
     """Compare two reports group by group: what is new, what was fixed, what remains."""
+    old, new = _by_key(before), _by_key(now)
+    changes = [_change(before, now, old.get(key), group) for key, group in new.items()]
+    changes += [_change(before, now, group, None) for key, group in old.items() if key not in new]
+    return Comparison(run=run, groups=tuple(changes))
 
-    def by_key(report: ValidationReport) -> dict[tuple[str, str | None, str, Severity], ResultGroup]:
-        return {(g.shape, g.path, g.component, g.severity): g for g in report.groups}
 
-    old, new = by_key(before), by_key(now)
-    changes = [Change(group, old[key].count if key in old else 0, group.count) for key, group in new.items()]
-    return (*changes, *(Change(group, group.count, 0) for key, group in old.items() if key not in new))
+def _by_key(report: ValidationReport) -> dict[tuple[str, str | None, str, Severity], ResultGroup]:
+    return {(g.shape, g.path, g.component, g.severity): g for g in report.groups}
+
+
+def _change(before: ValidationReport, now: ValidationReport, old: ResultGroup | None, new: ResultGroup | None) -> GroupChange:
+    group = new or old
+    if group is None:
+        raise ValueError("a group is in neither report")
+    was, has = old.count if old else 0, new.count if new else 0
+    remaining = min(was, has)
+    if old and new and old.shown == old.count and new.shown == new.count:
+        then, after = ({identity(result) for result in results_of(r, g)} for r, g in ((before, old), (now, new)))
+        if len(then) == was and len(after) == has:
+            remaining = len(then & after)
+    return GroupChange(group=group, new=has - remaining, fixed=was - remaining, remaining=remaining)
+
+
+def compared(report: ValidationReport) -> Text | None:
+    """Say in one sentence what changed since the run before; nothing when there is no such run, or nothing to say."""
+    change = report.comparison
+    if change is None or not (change.new or change.fixed or change.remaining):
+        return None
+    return Text(
+        f"Depuis le passage précédent : {plural(change.new, 'nouveau', 'nouveaux')}, "
+        f"{plural(change.fixed, 'corrigé', 'corrigés')}, {plural(change.remaining, 'qui demeure', 'qui demeurent')}.",
+        f"Since the run before: {change.new} new, {change.fixed} fixed, {change.remaining} remaining.",
+    )
 
 
 def to_json(report: ValidationReport) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 import pyoxigraph as ox
 
 from cityorchestra_ld.namespaces import OWL, RDFS, SH
+from cityorchestra_ld.validation.forms import form_of
 from cityorchestra_ld.validation.graph import FIRST, NIL, REST, TYPE, Node, Term
 from cityorchestra_ld.validation.setwise import MARK, Setwise, focus_message, mention_focus
 from cityorchestra_ld.validation.shapes import Shape, ShapesGraph
@@ -26,6 +27,7 @@ def engine_shapes(
     *,
     ease: bool = False,
     sets: Mapping[str, Setwise] | None = None,
+    forms: bool = False,
 ) -> bytes:
     """
     Write the shapes as N-Triples; only the active ones keep a target.
@@ -33,7 +35,8 @@ def engine_shapes(
     With `marks` (shape → number), a marked shape targets the objects of `MARK` + number instead of its own targets. Messages go
     out only where an engine has something to fill in (SPARQL constraints). With `ease`, `sh:class` is written another way where
     nobody sees the difference: the fast engine takes quadratic time when it fails often, as in the members of `sh:or`. `sets`
-    (name of a stand-in → constraint) are judged for all marked nodes at once.
+    (name of a stand-in → constraint) are judged for all marked nodes at once. With `forms`, datatypes whose form engines do not
+    look at get a pattern; `forms.settle` turns its results into those of the datatype.
     """
     silent = _silent(loaded) if ease else frozenset()
     apart = {(item.shape, item.constraint) for item in (sets or {}).values()}
@@ -42,6 +45,8 @@ def engine_shapes(
         for s, p, o in _triples(loaded, {shape.id for shape in active}, marks, silent)
         if p != f"{SH}sparql" or (str(s), str(o)) not in apart
     ]
+    patterns = {shape.id: form_of(shape) for shape in loaded.shapes.values()} if forms else {}
+    lines += [f"{name} <{SH}pattern> {ox.Literal(form)} .\n" for name, form in patterns.items() if form is not None]
     for name, item in (sets or {}).items():
         lines += [f"{s} {ox.NamedNode(p)} {o} .\n" for s, p, o in _stand_in(loaded, name, item, (marks or {})[item.shape])]
     return "".join(lines).encode()

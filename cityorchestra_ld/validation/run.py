@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ from cityorchestra_ld.model import Limits
 from cityorchestra_ld.validation.cut import Bucket, Pair, cut
 from cityorchestra_ld.validation.data import Staged, normalise
 from cityorchestra_ld.validation.engines import Budget, EngineRefusedError, Validator, refusal
+from cityorchestra_ld.validation.forms import settle
 from cityorchestra_ld.validation.navigation import navigate
 from cityorchestra_ld.validation.rewrite import engine_shapes, name_sets
 from cityorchestra_ld.validation.setwise import ALL, MARK, Setwise, bring_back, setwise
@@ -86,10 +88,10 @@ class Run:
         raise refusal(reasons)
 
     def _judge(self, validator: Validator, graph: Staged, active: list[Shape], *, marked: bool) -> None:
-        sets = name_sets(self._sets(active)) if validator.fast else {}
+        sets = name_sets(self._sets(active))
         apart = {item.shape for item in sets.values()}
         marks = {shape.id: number for number, shape in enumerate(active) if marked or shape.id in apart}
-        job = _Job(validator, active, engine_shapes(self.shapes, active, marks, ease=validator.fast, sets=sets), sets)
+        job = self._job(validator, active, marks, sets)
         if marks:
             with _Marked(graph, self.folder) as file:
                 found = self._try(job, file.with_nodes(self._pairs(active, marks)), CAP)
@@ -100,6 +102,12 @@ class Run:
         else:
             self._judge_in_parts(validator, graph, active, sets)
 
+    def _job(
+        self, validator: Validator, active: Sequence[Shape], marks: Mapping[str, int], sets: Mapping[str, Setwise]
+    ) -> _Job:
+        rules = engine_shapes(self.shapes, active, marks, ease=validator.fast, sets=sets, forms=True)
+        return _Job(validator, active, rules, sets)
+
     def _sets(self, active: Sequence[Shape]) -> list[Setwise]:
         """Return the constraints that one query may judge; it names focus nodes by their IRI."""
         chosen = {shape.id for shape in active if all(node[:1] == b"<" for node in self.survey.focus[shape.id])}
@@ -109,15 +117,18 @@ class Run:
         """Return what an engine finds; not complete when it finds as many results as it may."""
         tally = Tally(self.limits.report_samples)
         budget = Budget(seconds=self.limits.validation_seconds, memory_mb=self.limits.validation_memory_mb)
-        for row in job.validator.run(graph.path, job.rules, budget, cap=cap, blank=graph.blank):
+        numbers = count()  # of what the engine says, before anything is put together
+        rows = job.validator.run(graph.path, job.rules, budget, cap=cap, blank=graph.blank)
+        rows = (row for row, _ in zip(rows, numbers, strict=False))
+        for row in settle(rows, self.shapes):
             tally.add(bring_back(row, job.sets, self.shapes), self.shapes)
-        tally.complete = tally.total < cap or not job.validator.fast
+        tally.complete = next(numbers) < cap or not job.validator.fast
         return tally
 
     def _judge_in_parts(self, validator: Validator, graph: Staged, active: list[Shape], sets: Mapping[str, Setwise]) -> None:
         """Judge some focus nodes at a time, so that a million results never are in memory together."""
         marks = {shape.id: number for number, shape in enumerate(active)}
-        job = _Job(validator, active, engine_shapes(self.shapes, active, marks, ease=validator.fast, sets=sets), sets)
+        job = self._job(validator, active, marks, sets)
         size = max(1, CAP // 4)
         navigations = [navigate(self.shapes, shape) for shape in active]
         for bucket in cut(graph, self._pairs(active, marks), navigations, self.folder):

@@ -123,6 +123,7 @@ def bring_back(row: Row, found: Mapping[str, Setwise], shapes: ShapesGraph) -> R
             focus = f"<{message.partition(chr(31))[2]}>"
         else:
             rest.append(message)
+    rest = [message.replace(MARK, focus[1:-1]) for message in rest]  # an engine may say what stands for $this there
     shape = shapes.shapes[rewritten.shape]
     value = row.value
     if value is None or value == ALL:

@@ -45,7 +45,17 @@ def _look(staged: data_graph.Staged, others: list[data_graph.Staged], shapes: Sh
             foreign.setdefault(key, set()).update(nodes)
     candidates = frozenset().union(*foreign.values())
     own = targets.scan(staged.path, wanted, candidates)
+    alone = _alone(staged, shapes, own) if others else {}
     for key, nodes in foreign.items():
         own.found[key] |= nodes & own.known
     focus = {shape.id: targets.focus_nodes(shape, own.found) for shape in shapes.targeted}
-    return Survey(staged, others, own.triples, focus, any(nodes - own.found[key] for key, nodes in foreign.items()))
+    is_foreign = any(nodes - own.found[key] for key, nodes in foreign.items())
+    return Survey(staged, others, own.triples, focus | alone, is_foreign)
+
+
+def _alone(staged: data_graph.Staged, shapes: ShapesGraph, own: targets.Scan) -> dict[str, set[bytes]]:
+    """Find the focus nodes of the shapes that do not see the context: its classes are none of theirs either."""
+    chosen = [shape for shape in shapes.targeted if shape.scope == "data"]
+    if any(target.kind == "class" for shape in chosen for target in shape.targets):
+        own = targets.scan(staged.path, targets.searches(chosen, targets.subclasses([staged.path])))
+    return {shape.id: targets.focus_nodes(shape, own.found) for shape in chosen}

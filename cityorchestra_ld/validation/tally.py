@@ -15,7 +15,7 @@ from cityorchestra_ld.validation.messages import Messenger, short_component
 from cityorchestra_ld.validation.rewrite import untag
 from cityorchestra_ld.validation.shapes import ShapesGraph
 
-_GROUPS: Final = 1_000  # beyond, results of a shape and component are counted together whatever their path
+GROUPS: Final = 1_000  # beyond, results of a shape and component are counted together whatever their path
 _LEVELS: Final = {f"{SH}{level.value}": level for level in Severity}
 _ORDER: Final = list(Severity)
 _OWN_PATH: Final = frozenset({"ClosedConstraintComponent", "SPARQLConstraintComponent"})
@@ -44,7 +44,7 @@ class Tally:
         path = path_of(row, shapes)
         severity = _LEVELS.get(row.severity, Severity.VIOLATION)  # a severity of one's own blocks: nobody said that it does not
         key: Key = (row.shape, path, component, severity)
-        if key not in self._groups and len(self._groups) >= _GROUPS:
+        if key not in self._groups and len(self._groups) >= GROUPS:
             key = (row.shape, None, component, severity)
         self._put(key, 1, [row._replace(path=path)])
 
@@ -79,7 +79,7 @@ class Tally:
         seconds: float,
     ) -> ValidationReport:
         """Build the report: groups with what to fix first on top, and the sampled results in the same order."""
-        ordered = sorted(self._groups.items(), key=lambda item: (_ORDER.index(item[0][3]), -item[1].count, _text(item[0])))
+        ordered = sorted(self._groups.items(), key=lambda item: rank(item[0], item[1].count))
         counts = dict.fromkeys(Severity, 0)
         groups, results = [], []
         for (shape, path, component, severity), group in ordered:
@@ -110,7 +110,7 @@ class Tally:
             groups=tuple(groups),
             focus_counts=dict(focus),
             truncated=truncated,
-            notes=shapes.notes + _notes(focus_nodes),
+            notes=shapes.notes + notes(focus_nodes),
             triples=triples,
         )
 
@@ -125,7 +125,8 @@ def path_of(row: Row, shapes: ShapesGraph) -> str | None:
     return row.path if is_predicate and (own is None or found_in_data) else own
 
 
-def _notes(focus_nodes: int) -> tuple[Text, ...]:
+def notes(focus_nodes: int) -> tuple[Text, ...]:
+    """Say when nothing was looked at."""
     if focus_nodes:
         return ()
     return (
@@ -137,8 +138,9 @@ def _sortable(row: Row) -> tuple[str, ...]:
     return tuple("" if part is None else str(part) for part in row)
 
 
-def _text(key: Key) -> tuple[str, ...]:
-    return tuple(str(part) for part in key)
+def rank(key: Key, count: int) -> tuple[int, int, tuple[str, ...]]:
+    """Return by what groups are sorted: what to fix first on top."""
+    return _ORDER.index(key[3]), -count, tuple(str(part) for part in key)
 
 
 def _result(row: Row, component: str, severity: Severity, root: str, messenger: Messenger) -> Result:

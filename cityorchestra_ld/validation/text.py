@@ -8,7 +8,7 @@ from typing import Final
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.model import Origin, Result, ResultGroup, Severity, ValidationReport
 from cityorchestra_ld.validation.graph import local_name
-from cityorchestra_ld.validation.report import plural, results_of, verdict, worst_columns
+from cityorchestra_ld.validation.report import compared, plural, results_of, verdict, worst_columns
 
 LEVELS: Final[dict[Severity, Text]] = {
     Severity.VIOLATION: Text("bloquant", "blocks"),
@@ -31,6 +31,9 @@ def _lines(report: ValidationReport, lang: str, groups: int, samples: int) -> It
     yield f"{triples}, {nodes}, {len(report.shapes)} {'formes' if fr else 'shapes'}, {report.engine}, {report.seconds:.1f} s"
     for column in worst_columns(report):
         yield f"{'à corriger d’abord' if fr else 'fix first'} : {column.file}, « {column.column} » ({column.count})"
+    change = compared(report)
+    if change is not None:
+        yield change.get(lang)
     for note in report.notes:
         yield f"note : {note.get(lang)}"
     for group in report.groups[:groups]:
@@ -84,6 +87,8 @@ def cell(origin: Origin, lang: str) -> str:
         parts.append(origin.pointer)
     if origin.column is not None:
         parts.append(f"colonne « {origin.column} »" if fr else f"column '{origin.column}'")
-    if origin.cell is not None:
+    if origin.cell is not None and origin.cell.strip():
         parts.append(f"contenu « {origin.cell} »" if fr else f"content '{origin.cell}'")
+    elif origin.cell is not None:
+        parts.append("vide" if fr else "empty")
     return ", ".join(parts)

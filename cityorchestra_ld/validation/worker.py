@@ -8,6 +8,7 @@ import json
 import platform
 import re
 import resource
+import signal
 import socket
 import struct
 import sys
@@ -45,6 +46,12 @@ class RefusedError(Exception):
 
 
 # --- confinement --------------------------------------------------------------------------------------------------------------
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the one that asked is killed (Linux, prctl 1)."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL), 0, 0, 0)
 
 
 def limit(memory_mb: int, seconds: int) -> None:
@@ -272,6 +279,7 @@ def main() -> int:
     """Read a request from standard input, answer on standard output: one line per result, then one that says how it ended."""
     request = json.loads(sys.stdin.buffer.readline())
     shapes = sys.stdin.buffer.read()
+    die_with_parent()
     limit(request["memory_mb"], request["seconds"])
     if request["engine"] == "pyshacl":
         import pyshacl  # noqa: F401 - imports may want what confinement forbids

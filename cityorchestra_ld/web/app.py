@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -18,34 +17,74 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cityorchestra_ld import __version__
 from cityorchestra_ld.errors import CityOrchestraError, Text, UsageError
 from cityorchestra_ld.territory import Territory
-from cityorchestra_ld.web import catalog, definitions, dereference, ops
+from cityorchestra_ld.web import (
+    catalog,
+    catalog_records,
+    completion,
+    definitions,
+    dereference,
+    feed,
+    home,
+    links,
+    metrics,
+    ops,
+    provenance,
+    quality_page,
+    search,
+    story,
+    territory_page,
+)
+from cityorchestra_ld.web.api import QueryApi
+from cityorchestra_ld.web.downloads import Downloads
 from cityorchestra_ld.web.http_ import Answer, Ask, ask_from, redirect
 from cityorchestra_ld.web.problems import (
     MethodError,
     NotAcceptableError,
     internal,
     kind_of,
+    not_found,
     problem_headers,
     problem_json,
     wants_page,
 )
-from cityorchestra_ld.web.protocol import METHODS
+from cityorchestra_ld.web.routes import add_service, allowed
 from cityorchestra_ld.web.service import Service
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.sparql import Endpoint
+from cityorchestra_ld.web.watching import Watch
 
 Handler = Callable[[Ask, Site, Snapshot], Answer]
+Live = Callable[[Ask, Service], Awaitable[Answer]]
 
 _READ: Final = "GET, HEAD, OPTIONS"
 _PAGES: Final[tuple[tuple[str, Handler], ...]] = (
-    ("/", catalog.home),
     ("/catalog", catalog.catalogue),
     ("/catalog.{suffix}", catalog.catalogue),
     ("/describe", dereference.describe),
+    ("/links", links.links_to),
+    ("/memento/{moment}/{name:path}", dereference.state),
+    ("/timemap/{name:path}", dereference.state_list),
+    ("/context.jsonld", definitions.context),
+    ("/def/profile", definitions.profiles),
+    ("/def/profile.{suffix}", definitions.profiles),
+    ("/completion.json", completion.completion),
+    ("/provenance", provenance.provenance),
+    ("/search", search.search),
+    ("/quality/{name:path}", quality_page.quality_page),
     ("/def/{name:path}", definitions.define),
     ("/graph/{name:path}", definitions.graph),
     ("/.well-known/genid/{name:path}", dereference.nested),
+    ("/.well-known/void", catalog_records.statistics),
+    ("/.well-known/void.{suffix}", catalog_records.statistics),
+    ("/feed", feed.index),
+    ("/feed/{name:path}", feed.feed),
+)
+_LIVE: Final[tuple[tuple[str, Live], ...]] = (
+    ("/", home.home),
+    ("/story", story.story),
+    ("/territory", territory_page.territory_index),
+    ("/territory/{place:path}", territory_page.territory_page),
 )
 _EVERYWHERE: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-content-type-options", b"nosniff"),
@@ -55,15 +94,21 @@ _EVERYWHERE: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (
         b"content-security-policy",
-        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        b"default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        b"base-uri 'none'; frame-ancestors 'none'",
     ),
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"Content-Language, Content-Location, ETag, Last-Modified, Link, Retry-After, Vary, X-Request-Id, X-Row-Limit",
+        b"Content-Language, Content-Location, Content-Profile, ETag, Last-Modified, Link, Location, Memento-Datetime, "
+        b"Preference-Applied, RateLimit, RateLimit-Policy, Repr-Digest, Retry-After, Vary, X-Generation, X-Request-Id, "
+        b"X-Row-Limit, X-Version",
     ),
 )
-_PREFLIGHT: Final = "Accept, Content-Type, If-Modified-Since, If-None-Match"
+_PREFLIGHT: Final = (
+    "Accept, Accept-Datetime, Accept-Language, Accept-Profile, Authorization, Content-Type, If-Match, If-Modified-Since, "
+    "If-None-Match, Prefer"
+)
 _log = logging.getLogger("cityorchestra_ld.web")
 
 
@@ -71,20 +116,27 @@ class CityService(FastAPI):
     """The application, with what must hold for every answer, whoever makes it."""
 
     service: Service
+    endpoint: Endpoint
     at_once: ASGIApp
+    queried: ASGIApp
+    watch: Watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: identifiers at once, everything else through the routes."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        scope["request_id"] = secrets.token_hex(8)
+        await self.watch.follow(scope, receive, send, self._answer)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = _dressed(scope, send)
         path: str = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         if scope["method"] == "OPTIONS":
-            await _send(_options(path), send)
+            await _send(_options(allowed(self.router.routes, scope) or _READ), send)
         elif (path.endswith("/") and path != "/" and scope["method"] in ("GET", "HEAD")) or path.startswith("//"):
             await _send(_without_slash(ask_from(scope)), send)
+        elif path == "/sparql" and scope["method"] in ("GET", "POST", "QUERY"):
+            await self.queried(scope, receive, send)
         elif path.startswith(("/id/", "/doc/")):
             await self.at_once(scope, receive, send)
         else:
@@ -100,6 +152,18 @@ class CityService(FastAPI):
         else:
             await _send(self.answer(ask, dereference.document), send)
 
+    async def ask(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for `/sparql` without the cost of a route."""
+        known = self.endpoint.recall(scope) if scope["method"] == "GET" else None
+        if known is not None:
+            await _send(known, send)
+            return
+        try:
+            response = await self.endpoint.answer(Request(scope, receive))
+        except CityOrchestraError as error:
+            response = _response(self.problem(ask_from(scope), error))
+        await response(scope, receive, send)
+
     def answer(self, ask: Ask, handler: Handler) -> Answer:
         """Run a handler on the open generation; an error of ours becomes an answer too."""
         try:
@@ -112,6 +176,7 @@ class CityService(FastAPI):
     def problem(self, ask: Ask, error: CityOrchestraError) -> Answer:
         """Tell an error: a page for a browser, problem details for a program."""
         site = self.service.site
+        self.watch.problem(ask.request_id, error)
         if not wants_page(ask):
             return problem_json(error, ask, site.territory.base_iri)
         kind, lang = kind_of(error), ask.language
@@ -128,9 +193,8 @@ class CityService(FastAPI):
         return Answer(error.http_status, headers, body)
 
 
-def _options(path: str) -> Answer:
+def _options(methods: str) -> Answer:
     """Answer a preflight or a plain OPTIONS (Fetch standard, CORS protocol); credentials are never allowed."""
-    methods = METHODS if path.rstrip("/") == "/sparql" else _READ
     headers = (
         ("Allow", methods),
         ("Access-Control-Allow-Methods", methods),
@@ -174,6 +238,13 @@ def _route(app: CityService, handler: Handler) -> Callable[[Request], Awaitable[
     return endpoint
 
 
+def _live(app: CityService, live: Live) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        return _response(await live(ask_from(request.scope), app.service))
+
+    return endpoint
+
+
 def _response(answer: Answer) -> Response:
     response = Response(answer.body, status_code=answer.status)
     response.raw_headers = answer.raw_headers()
@@ -196,10 +267,15 @@ def _operations(app: CityService) -> None:
 
     route("/-/health", lambda ask: ops.health())
     route("/-/ready", lambda ask: ops.ready(service.generation, service.broken))
+
+    async def figures(request: Request) -> Response:
+        return _response(metrics.answer(ask_from(request.scope), request.client.host if request.client else "", service))
+
+    app.add_route("/-/metrics", figures, methods=["GET"], include_in_schema=False)
     route("/-/version", lambda ask: ops.version(service.site, service.generation))
     route("/robots.txt", lambda ask: ops.robots())
     route("/favicon.ico", lambda ask: ops.static(ask, "favicon.svg"))
-    route("/static/{name}", lambda ask: ops.static(ask, ask.path.removeprefix("/static/")))
+    route("/static/{name:path}", lambda ask: ops.static(ask, ask.path.removeprefix("/static/")))
     route("/def/problem", lambda ask: ops.problems(ask, service.site, service.generation))
 
 
@@ -212,10 +288,9 @@ def _errors(app: CityService) -> None:
         ask = ask_from(request.scope)
         status = error.status_code if isinstance(error, HTTPException) else 500
         if status == 405:
-            methods = METHODS if ask.path.rstrip("/") == "/sparql" else _READ
-            return await ours(request, MethodError(ask.method, methods))
+            return await ours(request, MethodError(ask.method, allowed(app.router.routes, request.scope) or _READ))
         if status == 404:
-            return await ours(request, dereference.not_found(ask))
+            return await ours(request, not_found(ask))
         return await ours(request, UsageError(Text("Demande mal formée.", "Malformed request.")) if status < 500 else error)
 
     async def bug(request: Request, error: Exception) -> Response:
@@ -227,18 +302,22 @@ def _errors(app: CityService) -> None:
     app.add_exception_handler(HTTPException, theirs)
     app.add_exception_handler(Exception, bug)
     app.at_once = ServerErrorMiddleware(app.identify, handler=bug)
+    app.queried = ServerErrorMiddleware(app.ask, handler=bug)
 
 
 def create_app(territory: Territory) -> FastAPI:
     """Make the application for a territory; nothing is opened before it starts."""
     service = Service(Site(territory))
+    service.after_opening.append(home.warm)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await service.start()
+        exports.start()
         try:
             yield
         finally:
+            await exports.stop()
             await service.stop()
 
     app = CityService(
@@ -250,12 +329,17 @@ def create_app(territory: Territory) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.service = service
+    app.service, app.watch = service, Watch(service)
     _operations(app)
-    endpoint = Endpoint(service)
-    for path in ("/sparql", "/sparql/"):
-        app.add_route(path, endpoint.answer, methods=["GET", "POST", "QUERY"], include_in_schema=False)
+    app.endpoint = Endpoint(service)
+    exports = add_service(app, service, app.endpoint)
+    apis = QueryApi(service)
+    app.add_route("/api/queries", apis.listing, methods=["GET"], include_in_schema=False)
+    app.add_route("/api/queries/{name}", apis.answer, methods=["GET"], include_in_schema=False)
+    app.add_route("/download/{name:path}", Downloads(service).answer, methods=["GET"], include_in_schema=False)
     for path, handler in _PAGES:
         app.add_route(path, _route(app, handler), include_in_schema=False)
+    for path, live in _LIVE:
+        app.add_route(path, _live(app, live), methods=["GET"], include_in_schema=False)
     _errors(app)
     return app

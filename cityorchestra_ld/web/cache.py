@@ -1,12 +1,37 @@
-"""Remember whole answers of one generation, within a budget of bytes; the least recently used go first."""
+"""Remember answers within bounds; the least recently used go first."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
+from typing import Generic, TypeVar
 
 from cityorchestra_ld.web.http_ import Answer
+
+T = TypeVar("T")
+
+
+class Recent(Generic[T]):
+    """The last `most` values by name; for one thread."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: OrderedDict[str, T] = OrderedDict()
+
+    def get(self, name: str) -> T | None:
+        """Return a value that is still remembered."""
+        value = self._values.get(name)
+        if value is not None:
+            self._values.move_to_end(name)
+        return value
+
+    def put(self, name: str, value: T) -> None:
+        """Remember a value."""
+        self._values[name] = value
+        self._values.move_to_end(name)
+        if len(self._values) > self._most:
+            self._values.popitem(last=False)
 
 
 class AnswerCache:
@@ -16,13 +41,22 @@ class AnswerCache:
         self._lock = Lock()  # pages are built in threads
         self._budget = budget
         self._held = 0
+        self.hits = self.misses = 0
         self._answers: OrderedDict[Hashable, Answer] = OrderedDict()
+
+    @property
+    def held(self) -> int:
+        """Count the bytes that are remembered."""
+        return self._held
 
     def get(self, key: Hashable) -> Answer | None:
         """Return a remembered answer."""
         with self._lock:
             answer = self._answers.get(key)
-            if answer is not None:
+            if answer is None:
+                self.misses += 1
+            else:
+                self.hits += 1
                 self._answers.move_to_end(key)
             return answer
 

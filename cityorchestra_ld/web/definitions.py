@@ -9,15 +9,18 @@ from typing import Final
 import pyoxigraph as ox
 
 from cityorchestra_ld.errors import Text
-from cityorchestra_ld.formats import DOCUMENT_FORMATS, Format, split_suffix
+from cityorchestra_ld.formats import DOCUMENT_FORMATS, JSON_LD, Format, negotiate, split_suffix
 from cityorchestra_ld.model import GraphInfo
 from cityorchestra_ld.namespaces import OWL, RDF, REUSED, SKOS
-from cityorchestra_ld.web.dereference import not_found, resource_page, view_for
+from cityorchestra_ld.web.codes import code_lists
 from cityorchestra_ld.web.describe import closure
-from cityorchestra_ld.web.http_ import Answer, Ask
+from cityorchestra_ld.web.http_ import VARY, Answer, Ask, etag, is_fresh
 from cityorchestra_ld.web.labels import LABEL_IRIS
+from cityorchestra_ld.web.problems import NotAcceptableError, Variant, not_found
+from cityorchestra_ld.web.profiles import PROFILES
 from cityorchestra_ld.web.representation import Document, represent
-from cityorchestra_ld.web.resource import ResourcePage, Row
+from cityorchestra_ld.web.resource import ResourcePage, Row, view_for
+from cityorchestra_ld.web.resource_page import resource_page
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 
@@ -72,7 +75,10 @@ def define(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
         whole = view.page(snapshot.describe(iri))
         whole = replace(whole, rows=_further(whole.rows))
         groups = _groups(terms, len(iri) + 1)
-        return site.pages.render("ontology.html", ask, snapshot.generation, resource=whole, groups=groups, path=path)
+        codes = code_lists(snapshot, view) if snapshot.is_ontology(iri) else []
+        return site.pages.render(
+            "ontology.html", ask, snapshot.generation, resource=whole, groups=groups, path=path, codes=codes
+        )
 
     return represent(ask, site, snapshot, Document(iri=iri, path=path, triples=triples, page=page), fixed)
 
@@ -147,3 +153,41 @@ def _graph_facts(site: Site, info: GraphInfo) -> list[ox.Quad]:
     if info.version:
         facts.append((f"{REUSED['dcat']}version", ox.Literal(info.version)))
     return [ox.Quad(node, N(predicate), value, ox.DefaultGraph()) for predicate, value in facts]
+
+
+def context(ask: Ask, site: Site, _: Snapshot) -> Answer:
+    """Answer for `/context.jsonld`: the short names that framed JSON-LD uses."""
+    if negotiate(ask.accept, (JSON_LD,)) is None:
+        raise NotAcceptableError([Variant(JSON_LD.media_type, f"{ask.root}/context.jsonld")])
+    tag = etag("context", site.context.document)
+    headers = (("Content-Type", JSON_LD.media_type), ("Cache-Control", "public, max-age=3600"), ("ETag", tag), ("Vary", VARY))
+    return Answer(304, headers) if is_fresh(ask, tag) else Answer(200, headers, site.context.document)
+
+
+def profiles(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
+    """Answer for `/def/profile`: the profiles that documents come in."""
+    stem, form = split_suffix(ask.path, DOCUMENT_FORMATS)
+    if stem != "/def/profile":
+        raise not_found(ask)
+    base = site.territory.base_iri
+    prof = "http://www.w3.org/ns/dx/prof/"
+
+    def triples() -> list[ox.Triple]:
+        found = []
+        for profile in PROFILES:
+            node = N(profile.iri(base))
+            found += [
+                ox.Triple(node, N(f"{RDF}type"), N(f"{prof}Profile")),
+                ox.Triple(node, N(f"{prof}hasToken"), ox.Literal(profile.token)),
+                ox.Triple(node, N(f"{REUSED['dct']}title"), ox.Literal(profile.title.fr, language="fr")),
+                ox.Triple(node, N(f"{REUSED['dct']}title"), ox.Literal(profile.title.en, language="en")),
+            ]
+        return found
+
+    def page() -> bytes:
+        listed = [(profile, profile.iri(base)) for profile in PROFILES]
+        return site.pages.render("profiles.html", ask, snapshot.generation, profiles=listed)
+
+    return represent(
+        ask, site, snapshot, Document(iri=f"{base}def/profile", path="/def/profile", triples=triples, page=page), form
+    )

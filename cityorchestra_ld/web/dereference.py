@@ -10,34 +10,39 @@ from urllib.parse import quote
 import pyoxigraph as ox
 
 from cityorchestra_ld.errors import Place, Text, UsageError
-from cityorchestra_ld.formats import DOCUMENT_FORMATS, Format, split_suffix
+from cityorchestra_ld.formats import DOCUMENT_FORMATS, GEOJSON, Format, split_suffix
 from cityorchestra_ld.namespaces import OWL, RDF, REUSED
+from cityorchestra_ld.store import find_gone
+from cityorchestra_ld.web import memento
 from cityorchestra_ld.web.addresses import checked_iri, to_uri
-from cityorchestra_ld.web.datasets import DatasetCard, card, classes, sources_of
-from cityorchestra_ld.web.describe import Description
+from cityorchestra_ld.web.afterlife import INSEE, identity, moved, replaced_or_gone, successor
+from cityorchestra_ld.web.dataset_page import dataset_page
+from cityorchestra_ld.web.datasets import card
 from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, redirect
-from cityorchestra_ld.web.problems import NotFoundError
+from cityorchestra_ld.web.located import is_located
+from cityorchestra_ld.web.memento import (
+    asked_moment,
+    dated,
+    find_state,
+    opened,
+    split,
+    stamp,
+    states,
+    time_map,
+    timegate,
+    without_date,
+)
+from cityorchestra_ld.web.problems import NotFoundError, not_found
+from cityorchestra_ld.web.renderings import of_thing
 from cityorchestra_ld.web.representation import Document, represent
-from cityorchestra_ld.web.resource import ResourceView
+from cityorchestra_ld.web.resource_page import resource_page, sources_for
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 
-_INSEE: Final = "http://id.insee.fr/geo/"
 _INSEE_CONCEPTS: Final = frozenset(("commune", "departement", "region", "arrondissement", "canton"))
 _CLASSES: Final = frozenset((f"{OWL}Class", f"{REUSED['rdfs']}Class"))
 _PROPERTIES: Final = frozenset((f"{OWL}ObjectProperty", f"{OWL}DatatypeProperty", f"{OWL}AnnotationProperty", f"{RDF}Property"))
 N = ox.NamedNode
-
-
-def not_found(ask: Ask) -> NotFoundError:
-    """Make the error for an address where there is nothing."""
-    address = ask.path if len(ask.path) <= 200 else ask.path[:199] + "…"
-    return NotFoundError(
-        Text(f"Rien n'est publié à l'adresse {address}", f"Nothing is published at {address}"),
-        hint=Text(
-            "Vérifiez l'adresse, ou partez de la liste des données.", "Check the address, or start from the list of data."
-        ),
-    )
 
 
 def _find(site: Site, snapshot: Snapshot, path: str) -> str | None:
@@ -50,15 +55,21 @@ def _find_document(site: Site, snapshot: Snapshot, path: str) -> tuple[str | Non
     iri = _find(site, snapshot, path)
     if iri is not None:
         return iri, None
-    stem, form = split_suffix(path, DOCUMENT_FORMATS)
-    return (_find(site, snapshot, stem), form) if form else (None, None)
+    stem, form = split_suffix(path, (*DOCUMENT_FORMATS, GEOJSON))
+    iri = _find(site, snapshot, stem) if form else None
+    if iri is not None and form is GEOJSON and not is_located(snapshot.all, iri):
+        return None, None
+    return iri, form
 
 
-def _elsewhere(ask: Ask, snapshot: Snapshot, path: str) -> Answer | None:
+def _elsewhere(ask: Ask, site: Site, snapshot: Snapshot, path: str) -> Answer | None:
     """Send `commune/35238` to the page of INSEE's IRI, for which we cannot answer ourselves."""
     concept, _, reference = path.partition("/")
     if concept in _INSEE_CONCEPTS and reference.isalnum():
-        iri = f"{_INSEE}{concept}/{reference}"
+        iri = f"{INSEE}{concept}/{reference}"
+        heir = successor(snapshot, iri)
+        if heir is not None and ask.path.startswith("/id/"):
+            return moved(ask, site, heir)
         if snapshot.exists(iri):
             return see_other(ask, "/describe?iri=" + quote(iri, safe=""))
     return None
@@ -73,27 +84,70 @@ def see_other(ask: Ask, path: str) -> Answer:
 
 
 def identify(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
-    """Answer for `/id/…`: 303 to the document when the thing exists, 404 when it does not."""
+    """
+    Answer for `/id/…`: 303 to the document when the thing exists, 301 to what replaces it.
+
+    Raises GoneError when the thing was taken away, NotFoundError when there never was one.
+    """
     path = ask.path.removeprefix("/id/")
     iri = _find(site, snapshot, "id/" + path)
     if iri is not None:
-        return see_other(ask, site.addresses.page(iri) or "/")
-    elsewhere = _elsewhere(ask, snapshot, path)
+        heir = successor(snapshot, iri)
+        return moved(ask, site, heir) if heir is not None else see_other(ask, site.addresses.page(iri) or "/")
+    elsewhere = _elsewhere(ask, site, snapshot, path) or replaced_or_gone(ask, site, snapshot, "id/" + path)
     if elsewhere is None:
         raise not_found(ask)
     return elsewhere
 
 
-def document(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
-    """Answer for `/doc/…`: the description of a thing in the form asked for."""
+def document(ask: Ask, site: Site, snapshot: Snapshot, prefix: str = "") -> Answer:
+    """Answer for `/doc/…`: the description of a thing in the form asked for, or the way to an older state of it."""
     path = ask.path.removeprefix("/doc/")
+    moment = None if prefix else asked_moment(ask)
     iri, form = _find_document(site, snapshot, "id/" + path)
+    if moment is not None and (iri is not None or _was_there(site, snapshot, path)):
+        return timegate(ask, site, snapshot, moment)
     if iri is None:
-        elsewhere = _elsewhere(ask, snapshot, path)
+        elsewhere = _elsewhere(ask, site, snapshot, path) or replaced_or_gone(
+            ask, site, snapshot, "id/" + split_suffix(path, (*DOCUMENT_FORMATS, GEOJSON))[0]
+        )
         if elsewhere is None:
             raise not_found(ask)
         return elsewhere
-    return represent(ask, site, snapshot, _about(ask, site, snapshot, iri), form)
+    return represent(ask, site, snapshot, _about(ask, site, snapshot, iri, prefix=prefix), form)
+
+
+def _was_there(site: Site, snapshot: Snapshot, path: str) -> bool:
+    """Tell whether a thing of ours was published once."""
+    folder, number = site.territory.state / "store", snapshot.generation.number
+    return any(find_gone(folder, iri, number) for iri in site.addresses.iris("id/" + path))
+
+
+def state(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
+    """Answer for `/memento/{moment}/doc/…`: a document as it was; raise NotFoundError when it was not there yet."""
+    parts = split(ask.path)
+    if parts is None:
+        raise not_found(ask)
+    generation, exact = find_state(site, snapshot, parts[0])
+    if not exact:
+        kept = f"?{ask.query_string}" if ask.query_string else ""
+        return redirect(302, f"{ask.root}/memento/{stamp(generation)}{parts[1]}{kept}", (("Vary", "Accept"),))
+    with opened(site, snapshot, generation) as then:
+        answer = document(without_date(ask, parts[1]), site, then, prefix=f"/memento/{parts[0]}")
+    return dated(ask, answer, generation, parts[1])
+
+
+def state_list(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
+    """Answer for `/timemap/doc/…`: the states of a document that are kept."""
+    path = ask.path.removeprefix("/timemap")
+    held = []
+    for generation in states(site, snapshot) if path.startswith("/doc/") else ():
+        with opened(site, snapshot, generation) as then:
+            if _find(site, then, "id/" + path.removeprefix("/doc/")) is not None:
+                held.append(generation)
+    if not held:
+        raise not_found(ask)
+    return time_map(ask, path, snapshot, tuple(held))
 
 
 def nested(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
@@ -125,9 +179,9 @@ def describe(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
     return represent(ask, site, snapshot, _about(ask, site, snapshot, iri, "?iri=" + quote(iri, safe="")))
 
 
-def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "") -> Document:
-    """Prepare the document that describes a resource."""
-    path = "/describe" if query else site.addresses.page(iri) or "/"
+def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", prefix: str = "") -> Document:
+    """Prepare the document that describes a resource; older states have a prefix before their address."""
+    path = "/describe" if query else prefix + (site.addresses.page(iri) or "/")
     tell = cache(lambda: snapshot.describe(iri))  # only when the answer is not remembered
 
     def triples() -> Sequence[ox.Triple]:
@@ -137,69 +191,25 @@ def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "") 
         whole = snapshot.with_links(tell())
         dataset = site.dataset_at(iri)
         if dataset is not None:
-            return _dataset_page(ask, site, snapshot, card(site.territory, site.addresses, snapshot, dataset), whole, path)
+            return dataset_page(ask, site, snapshot, card(site.territory, site.addresses, snapshot, dataset), whole, path)
         return resource_page(ask, site, snapshot, whole, path, query)
 
     def links() -> list[str]:
-        datasets = _sources(site, snapshot, tell())
+        datasets = sources_for(site, snapshot, tell())
         licences = [f'<{to_uri(item)}>; rel="license"' for item in dict.fromkeys(source.licence.iri for source in datasets)]
         records = [f'<{ask.root}{source.href}>; rel="describedby"' for source in datasets if source.href and source.iri != iri]
-        return [f'<{to_uri(iri)}>; rel="describes"', *records, *licences]
+        dated = memento.links(ask, path) if path.startswith("/doc/") else []
+        heir = successor(snapshot, iri)
+        later = [f'<{ask.root}{identity(site, heir)}>; rel="successor-version"'] if heir else []
+        return [f'<{to_uri(iri)}>; rel="describes"', *records, *licences, *later, *dated]
 
-    return Document(iri=iri, path=path, query=query, triples=triples, page=page, links=links)
-
-
-def _sources(site: Site, snapshot: Snapshot, described: Description) -> tuple[DatasetCard, ...]:
-    dataset = site.dataset_at(described.iri)
-    if dataset is not None:
-        return (card(site.territory, site.addresses, snapshot, dataset),)
-    return sources_of(site.territory, site.addresses, snapshot, described.graphs)
-
-
-def view_for(ask: Ask, site: Site, snapshot: Snapshot) -> ResourceView:
-    """Make the maker of page models for this request."""
-    return ResourceView(site.addresses, snapshot.labels, ask.language, lambda iri: has_page(site, snapshot, iri))
-
-
-def has_page(site: Site, snapshot: Snapshot, iri: str) -> bool:
-    """Tell whether we have a page about an IRI: a thing that is described, an IRI of others that is used, a page of ours."""
-    if not site.addresses.is_ours(iri):
-        return snapshot.exists(iri) or snapshot.is_mentioned(iri)
-    return not iri.removeprefix(site.addresses.base).startswith(("id/", "def/")) or snapshot.exists(iri)
-
-
-def resource_page(ask: Ask, site: Site, snapshot: Snapshot, told: Description, path: str, query: str) -> bytes:
-    """Render the page of a resource."""
-    datasets = _sources(site, snapshot, told)
-    said = {snapshot.infos[graph].dataset for graph in told.graphs if graph in snapshot.infos}
-    warned = said == {dataset.key for dataset in datasets if dataset.illustration}  # nobody else vouches for it
-    home = sources_of(site.territory, site.addresses, snapshot, told.graphs[:1])
-    return site.pages.render(
-        "resource.html",
-        ask,
-        snapshot.generation,
-        resource=view_for(ask, site, snapshot).page(told),
-        datasets=datasets,
-        home=home[0] if home and home[0].href else None,
-        warnings=[dataset.illustration for dataset in datasets] if warned else [],
+    return Document(
+        iri=iri,
         path=path,
         query=query,
-        whole=f"{path}{query}&format=nt" if query else f"{path}.nt",
-        all_links=site.query("links", o=N(told.iri)).run,
-    )
-
-
-def _dataset_page(ask: Ask, site: Site, snapshot: Snapshot, dataset: DatasetCard, told: Description, path: str) -> bytes:
-    view = view_for(ask, site, snapshot)
-    visible = snapshot.sees(dataset.graph)
-    graph = N(dataset.graph)
-    return site.pages.render(
-        "dataset.html",
-        ask,
-        snapshot.generation,
-        dataset=dataset,
-        classes=classes(snapshot, view, dataset) if visible else (),
-        queries=[site.query(name, graph=graph) for name in ("classes", "properties", "sample")] if visible else (),
-        record=view.page(told),
-        path=path,
+        triples=triples,
+        page=page,
+        links=links,
+        further=of_thing(ask, site, snapshot, iri, tell, triples),
+        vary=memento.VARY if path.startswith("/doc/") else "Accept, Accept-Profile",
     )

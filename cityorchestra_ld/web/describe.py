@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol, TypeGuard
@@ -86,7 +86,12 @@ def is_part(term: object, predicate: str, owner: str) -> TypeGuard[Node]:
     return GENID in term.value or predicate in _SHAPES or (predicate in _PARTS and term.value.startswith(owner + "/"))
 
 
-def closure(match: Match, node: Node) -> tuple[ox.Quad, ...]:
+def is_unnamed(term: object, predicate: str, owner: str) -> TypeGuard[Node]:
+    """Tell whether a node is a blank node or its stand-in."""
+    return isinstance(term, ox.BlankNode) or (isinstance(term, ox.NamedNode) and GENID in term.value)
+
+
+def closure(match: Match, node: Node, follow: Callable[[object, str, str], TypeGuard[Node]] = is_part) -> tuple[ox.Quad, ...]:
     """Collect the quads of a node and of the nodes that are part of it (a concise bounded description)."""
     found: dict[ox.Quad, None] = {}
     waiting: list[Node] = [node]
@@ -96,7 +101,7 @@ def closure(match: Match, node: Node) -> tuple[ox.Quad, ...]:
         for quad in match(owner, None, None):
             found[quad] = None
             target = quad.object
-            if target not in seen and is_part(target, quad.predicate.value, owner.value):
+            if target not in seen and follow(target, quad.predicate.value, owner.value):
                 seen.add(target)
                 waiting.append(target)
     return tuple(found)

@@ -57,7 +57,7 @@ class Ask:
 
     def fields(self) -> Mapping[str, tuple[str, ...]]:
         """Return the parameters of the query string."""
-        return read_fields(self.query_string)
+        return read_fields(self.query_string) if self.query_string else {}
 
     def one(self, name: str) -> str | None:
         """Return a parameter that may be given once; raise UsageError when it is repeated."""
@@ -168,15 +168,15 @@ def is_fresh(ask: Ask, tag: str, modified: datetime | None = None) -> bool:
     return moment.tzinfo is not None and modified.replace(microsecond=0) <= moment
 
 
-def redirect(status: Literal[301, 303], location: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
+def redirect(status: Literal[301, 302, 303], location: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     """Send the client elsewhere; `location` is a path or an address that we made."""
     body = f"{status} {location}\n".encode()
     return Answer(status, (("Location", location), ("Content-Type", "text/plain; charset=utf-8"), *headers), body)
 
 
-def not_modified(tag: str, modified: datetime) -> Answer:
+def not_modified(tag: str, modified: datetime, vary: str = VARY) -> Answer:
     """Answer 304 with the headers that a cache needs (RFC 9110, section 15.4.5)."""
-    return Answer(304, (("ETag", tag), ("Last-Modified", http_date(modified)), ("Vary", VARY), ("Cache-Control", CACHED)))
+    return Answer(304, (("ETag", tag), ("Last-Modified", http_date(modified)), ("Vary", vary), ("Cache-Control", CACHED)))
 
 
 def with_headers(answer: Answer, *headers: tuple[str, str]) -> Answer:

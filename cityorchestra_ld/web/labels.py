@@ -7,7 +7,7 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from cityorchestra_ld.namespaces import REUSED
+from cityorchestra_ld.namespaces import REUSED, XSD
 from cityorchestra_ld.web.describe import Match
 from cityorchestra_ld.web.http_ import Language
 from cityorchestra_ld.web.terms import date_text
@@ -63,10 +63,12 @@ class Labels:
                 f"{REUSED['sd']}refArea",
                 f"{REUSED['sosa']}hasFeatureOfInterest",
                 f"{REUSED['sd']}refPeriod",
+                f"{REUSED['sosa']}phenomenonTime",
                 f"{REUSED['sosa']}resultTime",
             )
         )
         self._places = self._parts[4:6]
+        self._times = self._parts[6:]  # one of them is enough
         self._known: dict[tuple[str, Language], ox.Literal | None] = {}
         self._made: dict[tuple[str, Language], str | None] = {}
 
@@ -106,15 +108,18 @@ class Labels:
         return self._made[key]
 
     def _make(self, node: ox.NamedNode, lang: Language) -> str | None:
-        words = []
+        words: list[str] = []
+        dated = False
         for prop in self._parts:
-            quad = next(self._match(node, prop, None), None)
+            quad = None if dated and prop in self._times else next(self._match(node, prop, None), None)
             if quad is None:
                 continue
+            dated = dated or prop in self._times
             term = quad.object
             if isinstance(term, ox.NamedNode):
                 stored, known = self.stored(term.value, lang), known_label(term.value)
                 word = stored.value if stored else known.get(lang) if known else local_name(term.value)
+                word = date_text(word, f"{XSD}date", lang) or word
                 words.append(word if prop in self._places else _lower(word))
             elif isinstance(term, ox.Literal):
                 words.append(date_text(term.value, term.datatype.value, lang) or term.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Final
 
@@ -11,15 +12,18 @@ from cityorchestra_ld import __version__
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.formats import HTML, negotiate
 from cityorchestra_ld.model import Generation
-from cityorchestra_ld.web.dereference import not_found
 from cityorchestra_ld.web.http_ import VARY, Answer, Ask, etag, is_fresh
 from cityorchestra_ld.web.pages import STATIC, static_version
-from cityorchestra_ld.web.problems import KINDS, NotAcceptableError, NotReadyError, Variant
+from cityorchestra_ld.web.problems import KINDS, NotAcceptableError, NotReadyError, Variant, not_found
 from cityorchestra_ld.web.site_ import Site
 
 _TYPES: Final = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".js": "text/javascript; charset=utf-8"}
+_HASHED: Final = re.compile(r"-[0-9A-Z]{8}\.(js|css)$")  # the front end names its parts by what they hold
 _LIVE: Final = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
-_ROBOTS: Final = b"User-agent: *\nDisallow: /sparql\nDisallow: /describe\nDisallow: /-/\nAllow: /\nCrawl-delay: 2\n"
+_ROBOTS: Final = (
+    b"User-agent: *\nDisallow: /sparql\nDisallow: /describe\nDisallow: /provenance\nDisallow: /search\n"
+    b"Disallow: /-/\nAllow: /\nCrawl-delay: 2\n"
+)
 
 
 def _json(value: object) -> bytes:
@@ -60,7 +64,7 @@ def robots() -> Answer:
 
 @cache
 def _static_files() -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in STATIC.iterdir() if file.suffix in _TYPES}
+    return {file.relative_to(STATIC).as_posix(): file.read_bytes() for file in STATIC.rglob("*") if file.suffix in _TYPES}
 
 
 def static(ask: Ask, name: str) -> Answer:
@@ -69,7 +73,7 @@ def static(ask: Ask, name: str) -> Answer:
     if body is None:
         raise not_found(ask)
     tag = etag("static", static_version(name))
-    lasting = ask.query_string == f"v={static_version(name)}"
+    lasting = ask.query_string == f"v={static_version(name)}" or _HASHED.search(name) is not None
     headers = (
         ("Content-Type", _TYPES["." + name.rpartition(".")[2]]),
         ("Cache-Control", "public, max-age=31536000, immutable" if lasting else "public, no-cache"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ import orjson
 from cityorchestra_ld.errors import (
     BusyError,
     CityOrchestraError,
+    Place,
     QueryError,
     QueryTimeoutError,
     RefusedError,
@@ -34,6 +35,20 @@ class NotFoundError(CityOrchestraError):
     http_status = 404
 
 
+class GoneError(CityOrchestraError):
+    """There was something at this address; the tombstone says when it went away and why."""
+
+    exit_code = 1
+    http_status = 410
+
+    def __init__(
+        self, message: Text, tombstone: Mapping[str, str], *, hint: Text | None = None, links: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.tombstone = tombstone
+        self.links = tuple(links)
+
+
 class MethodError(CityOrchestraError):
     """The address exists and does not take this method."""
 
@@ -54,6 +69,7 @@ class Variant:
 
     media_type: str
     href: str | None = None
+    profile: str | None = None
 
 
 class NotAcceptableError(CityOrchestraError):
@@ -63,7 +79,7 @@ class NotAcceptableError(CityOrchestraError):
     http_status = 406
 
     def __init__(self, variants: Sequence[Variant], asked: str = "") -> None:
-        listed = ", ".join(variant.media_type for variant in variants)
+        listed = ", ".join(dict.fromkeys(variant.media_type for variant in variants))
         super().__init__(
             Text("Aucune des formes demandées n'est disponible.", "None of the requested forms is available."),
             hint=Text(f"Formes disponibles : {listed}.", f"Available forms: {listed}."),
@@ -84,6 +100,71 @@ class MediaTypeError(CityOrchestraError):
 
     exit_code = 2
     http_status = 415
+    accepted = "application/sparql-query, application/x-www-form-urlencoded"
+
+
+class UnauthorizedError(CityOrchestraError):
+    """Nobody, or somebody that we do not know, asks for what takes a token."""
+
+    exit_code = 1
+    http_status = 401
+
+    def __init__(self, message: Text, *, invalid: bool = False) -> None:
+        super().__init__(message, hint=Text("Envoyez « Authorization: Bearer JETON ».", "Send 'Authorization: Bearer TOKEN'."))
+        self.invalid = invalid
+
+
+class ConflictError(CityOrchestraError):
+    """What was published in the meantime stands against the request."""
+
+    exit_code = 1
+    http_status = 409
+
+
+class PreconditionError(CityOrchestraError):
+    """A condition of the request does not hold."""
+
+    exit_code = 1
+    http_status = 412
+
+
+class UnprocessableError(CityOrchestraError):
+    """What was sent is well-formed and breaks the rules; lists the first things that do."""
+
+    exit_code = 1
+    http_status = 422
+
+    def __init__(
+        self, message: Text, *, place: Place | None = None, hint: Text | None = None, violations: Sequence[Complaint] = ()
+    ) -> None:
+        super().__init__(message, place=place, hint=hint)
+        self.violations = tuple(violations)
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that shapes object to, for the answer."""
+
+    message: Text
+    focus: str
+    path: str | None
+    value: str | None
+
+
+class TooManyError(BusyError):
+    """A client has spent its budget."""
+
+    http_status = 429
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            Text("Votre budget de requêtes est épuisé.", "Your budget of queries is spent."),
+            hint=Text(
+                f"Revenez dans {seconds:.0f} s, ou demandez un export (/exports).",
+                f"Come back in {seconds:.0f} s, or ask for an export (/exports).",
+            ),
+        )
+        self.retry_after = seconds
 
 
 class NotReadyError(StoreError):
@@ -101,10 +182,16 @@ class Kind:
 _INTERNAL = Kind("internal", Text("Erreur interne", "Internal error"))
 KINDS: Final[dict[type[CityOrchestraError], Kind]] = {  # the most specific class first
     NotFoundError: Kind("not-found", Text("Introuvable", "Not found")),
+    GoneError: Kind("gone", Text("Retiré", "Gone")),
     MethodError: Kind("method", Text("Méthode refusée", "Method not allowed")),
     NotAcceptableError: Kind("not-acceptable", Text("Forme indisponible", "Not acceptable")),
     TooLargeError: Kind("too-large", Text("Requête trop longue", "Request too large")),
     MediaTypeError: Kind("media-type", Text("Type de contenu refusé", "Unsupported media type")),
+    UnauthorizedError: Kind("token", Text("Jeton demandé", "Token needed")),
+    ConflictError: Kind("conflict", Text("Conflit", "Conflict")),
+    PreconditionError: Kind("precondition", Text("Condition non remplie", "Precondition failed")),
+    UnprocessableError: Kind("not-conforming", Text("Contenu refusé", "Content refused")),
+    TooManyError: Kind("budget", Text("Budget épuisé", "Budget spent")),
     NotReadyError: Kind("not-ready", Text("Rien n'est encore publié", "Nothing is published yet")),
     BusyError: Kind("busy", Text("Service occupé", "Service busy")),
     QueryTimeoutError: Kind("timeout", Text("Requête interrompue", "Query stopped")),
@@ -113,6 +200,17 @@ KINDS: Final[dict[type[CityOrchestraError], Kind]] = {  # the most specific clas
     UsageError: Kind("request", Text("Demande mal formée", "Malformed request")),
     StoreError: Kind("store", Text("Données indisponibles", "Data unavailable")),
 }
+
+
+def not_found(ask: Ask) -> NotFoundError:
+    """Make the error for an address where there is nothing."""
+    address = ask.path if len(ask.path) <= 200 else ask.path[:199] + "…"
+    return NotFoundError(
+        Text(f"Rien n'est publié à l'adresse {address}", f"Nothing is published at {address}"),
+        hint=Text(
+            "Vérifiez l'adresse, ou partez de la liste des données.", "Check the address, or start from the list of data."
+        ),
+    )
 
 
 def kind_of(error: CityOrchestraError) -> Kind:
@@ -148,9 +246,19 @@ def details(error: CityOrchestraError, ask: Ask, base: str) -> dict[str, Any]:
         body["position"] = {key: value for key, value in position.items() if value is not None}
     if error.hint is not None:
         body["hint"] = error.hint.get(lang)
+    if isinstance(error, UnprocessableError) and error.violations:
+        body["violations"] = [
+            {"message": found.message.get(lang), "focus": found.focus, "path": found.path, "value": found.value}
+            for found in error.violations
+        ]
+    if isinstance(error, GoneError):
+        body["tombstone"] = dict(error.tombstone)
     if isinstance(error, NotAcceptableError):
         body["variants"] = [
-            {"type": variant.media_type} | ({"href": variant.href} if variant.href else {}) for variant in error.variants
+            {"type": variant.media_type}
+            | ({"href": variant.href} if variant.href else {})
+            | ({"profile": variant.profile} if variant.profile else {})
+            for variant in error.variants
         ]
     return body
 
@@ -166,9 +274,14 @@ def problem_headers(error: CityOrchestraError) -> Headers:
             for variant in error.variants
             if variant.href
         ]
+    if isinstance(error, GoneError) and error.links:
+        headers.append(("Link", ", ".join(error.links)))
     if isinstance(error, MediaTypeError):
-        headers.append(("Accept-Post", "application/sparql-query, application/x-www-form-urlencoded"))
-    if error.http_status == 503:
+        headers.append(("Accept-Post", error.accepted))
+    if isinstance(error, UnauthorizedError):
+        invalid = ', error="invalid_token"' if error.invalid else ""
+        headers.append(("WWW-Authenticate", f'Bearer realm="cityorchestra"{invalid}'))
+    if error.http_status in (429, 503):
         seconds = error.retry_after if isinstance(error, BusyError) else None
         headers.append(("Retry-After", str(math.ceil(seconds or 5))))
     return tuple(headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,8 +16,8 @@ from cityorchestra_ld.web.problems import MediaTypeError
 FORM: Final = "application/x-www-form-urlencoded"
 QUERY: Final = "application/sparql-query"
 _UPDATE: Final = "application/sparql-update"
-METHODS: Final = "GET, HEAD, POST, QUERY, OPTIONS"
 _GRAPHS: Final = 500
+_WAIT: Final = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?([1-9]\d{0,5})\"?(?=$|[,;\s])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,28 @@ class SparqlRequest:
     named_graphs: tuple[str, ...] = ()
     format: str | None = None
     timeout: float | None = None
+    waiting: float | None = None  # what a Prefer header asks for
+    explain: bool = False
+
+    @property
+    def deadline(self) -> float | None:
+        """Return the shortest deadline that the client wants."""
+        return min((seconds for seconds in (self.timeout, self.waiting) if seconds is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRequest:
+    """One update as a client asks it (SPARQL 1.1 Protocol, section 2.2)."""
+
+    text: str
+    default_graphs: tuple[str, ...] = ()
+    named_graphs: tuple[str, ...] = ()
+
+
+class UpdateTypeError(MediaTypeError):
+    """A body is not an update."""
+
+    accepted = "application/sparql-update, application/x-www-form-urlencoded"
 
 
 def _media_type(content_type: str) -> tuple[str, str]:
@@ -56,8 +79,8 @@ def _refuse_update(fields: Mapping[str, tuple[str, ...]]) -> None:
         raise RefusedError(
             Text("Les mises à jour sont refusées ici.", "Updates are refused here."),
             hint=Text(
-                "Les données changent par le chargement des jeux de données, jamais par SPARQL.",
-                "Data change through the load of datasets, never through SPARQL.",
+                "Une mise à jour travaille sur un brouillon : POST /drafts/{nom}/update.",
+                "An update works on a draft: POST /drafts/{name}/update.",
             ),
         )
 
@@ -89,6 +112,12 @@ def _timeout(fields: Mapping[str, tuple[str, ...]]) -> float | None:
             place=Place(column="timeout", value=text),
         )
     return seconds
+
+
+def _waiting(prefer: str) -> float | None:
+    """Read `Prefer: wait=10` (RFC 7240, section 4.3); a preference that is not well-formed is not one."""
+    match = _WAIT.search(prefer)
+    return float(match.group(1)) if match else None
 
 
 def _query(fields: Mapping[str, tuple[str, ...]], body_query: str | None) -> str | None:
@@ -143,4 +172,38 @@ def read_request(ask: Ask, body: bytes = b"") -> SparqlRequest:
         named_graphs=_graphs(fields, "named-graph-uri"),
         format=single(fields, "format") or None,
         timeout=_timeout(fields),
+        waiting=_waiting(ask.headers.get("prefer", "")),
+        explain=single(fields, "explain") not in (None, "", "0", "false"),
+    )
+
+
+def read_update(ask: Ask, body: bytes) -> UpdateRequest:
+    """
+    Read an update (SPARQL 1.1 Protocol, section 2.2.1 and 2.2.2); form bodies are decoded exactly once.
+
+    Raises UsageError (400), or UpdateTypeError (415) for a body that is not an update.
+    """
+    fields = dict(ask.fields())
+    declared = ask.headers.get("content-type", "")
+    media_type, charset = _media_type(declared)
+    if media_type not in (FORM, _UPDATE) or charset not in ("utf-8", "utf8", "us-ascii"):
+        raise UpdateTypeError(
+            Text(f"Type de contenu « {declared} » refusé.", f"Content type '{declared}' is not accepted."),
+            hint=Text(f"Envoyez {_UPDATE} ou {FORM}, en UTF-8.", f"Send {_UPDATE} or {FORM}, in UTF-8."),
+        )
+    if media_type == _UPDATE:
+        fields["update"] = (*fields.get("update", ()), _decode(body))
+    else:
+        for name, values in read_fields(_decode(body)).items():
+            fields[name] = (*fields.get(name, ()), *values)
+    text = single(fields, "update")
+    if not text or not text.strip() or "query" in fields:
+        raise UsageError(
+            Text("Il manque la mise à jour.", "The update is missing."),
+            hint=Text("Envoyez le paramètre « update », et lui seul.", "Send the parameter 'update', and no query."),
+        )
+    return UpdateRequest(
+        text=text,
+        default_graphs=_graphs(fields, "using-graph-uri"),
+        named_graphs=_graphs(fields, "using-named-graph-uri"),
     )

@@ -13,8 +13,10 @@ from cityorchestra_ld.errors import Text
 from cityorchestra_ld.namespaces import GEO, OWL, RDF, REUSED, SKOS
 from cityorchestra_ld.web.addresses import Addresses, is_web
 from cityorchestra_ld.web.describe import Description, is_part
-from cityorchestra_ld.web.http_ import Language
+from cityorchestra_ld.web.http_ import Ask, Language
 from cityorchestra_ld.web.labels import LABEL_IRIS, Labels, best
+from cityorchestra_ld.web.site_ import Site
+from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.terms import Shown, clean, shorten, show_literal
 from cityorchestra_ld.web.vocabulary import unit_symbol
 
@@ -139,7 +141,7 @@ class ResourceView:
             partial=description.partial,
         )
 
-    def _href(self, iri: str) -> str | None:
+    def href(self, iri: str) -> str | None:
         """Return where a link to an IRI goes: to our page, else to the address itself when it may be followed."""
         if self._is_known(iri):
             return self._addresses.page(iri)
@@ -147,7 +149,7 @@ class ResourceView:
 
     def link(self, iri: str) -> Shown:
         """Show an IRI by its name; it is a link only when it may be followed."""
-        href = self._href(iri)
+        href = self.href(iri)
         outside = iri if is_web(iri) and not self._addresses.is_ours(iri) and href != iri else None
         text = unit_symbol(iri) or clean(shorten(self._labels.of(iri, self._lang), 200)[0])
         if href is None:
@@ -193,7 +195,7 @@ class ResourceView:
                 self._cell(term, facts, depth, unit if predicate in _VALUES else "", is_part(term, held[term], owner))
                 for term in terms[:_SHOWN]
             ]
-            rows.append(Row(predicate, label, self._href(predicate), _once(cells), max(0, len(terms) - _SHOWN)))
+            rows.append(Row(predicate, label, self.href(predicate), _once(cells), max(0, len(terms) - _SHOWN)))
         return tuple(sorted(rows, key=_place))
 
     def _sorted(self, terms: Sequence[Term]) -> list[Term]:
@@ -215,7 +217,19 @@ class ResourceView:
         for group in description.inverse:
             items = tuple(self.link(subject) for subject in group.subjects)
             label = clean(self._labels.of(group.predicate, self._lang))
-            yield Links(label, self._href(group.predicate), items, group.count - len(items), group.partial)
+            yield Links(label, self.href(group.predicate), items, group.count - len(items), group.partial)
+
+
+def view_for(ask: Ask, site: Site, snapshot: Snapshot) -> ResourceView:
+    """Make the maker of page models for this request."""
+    return ResourceView(site.addresses, snapshot.labels, ask.language, lambda iri: has_page(site, snapshot, iri))
+
+
+def has_page(site: Site, snapshot: Snapshot, iri: str) -> bool:
+    """Tell whether we have a page about an IRI: a thing that is described, an IRI of others that is used, a page of ours."""
+    if not site.addresses.is_ours(iri):
+        return snapshot.exists(iri) or snapshot.is_mentioned(iri)
+    return not iri.removeprefix(site.addresses.base).startswith(("id/", "def/")) or snapshot.exists(iri)
 
 
 def _once(cells: Iterable[Cell]) -> tuple[Cell, ...]:

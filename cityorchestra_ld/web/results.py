@@ -10,9 +10,13 @@ from urllib.parse import urlencode
 
 import pyoxigraph as ox
 
-from cityorchestra_ld.formats import GRAPH_FORMATS, RESULT_FORMATS
+from cityorchestra_ld.formats import GRAPH_FORMATS, RESULT_FORMATS, RESULTS_PARQUET, Format
 from cityorchestra_ld.web.addresses import Addresses, is_web
+from cityorchestra_ld.web.charts import Bars, Lines
 from cityorchestra_ld.web.http_ import Language
+from cityorchestra_ld.web.maps import Map
+from cityorchestra_ld.web.result_views import chart, place_map
+from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.terms import Shown, clean, shorten, show_literal
 
 ROWS: Final = 500
@@ -30,6 +34,9 @@ class Results:
     answer: bool | None = None
     graph: str | None = None
     more: bool = False
+    bars: Bars | None = None
+    lines: Lines | None = None
+    map: Map | None = None
     downloads: tuple[tuple[str, str], ...] = ()
 
 
@@ -50,8 +57,16 @@ async def read_beginning(stream: AsyncIterator[bytes], *, lines: int, size: int)
 class ResultView:
     """Make the model of a result page."""
 
-    def __init__(self, addresses: Addresses, prefixes: Mapping[str, str], lang: Language, known: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        addresses: Addresses,
+        prefixes: Mapping[str, str],
+        lang: Language,
+        known: Callable[[str], bool],
+        snapshot: Snapshot | None = None,
+    ) -> None:
         self._addresses = addresses
+        self._snapshot = snapshot  # where places are looked up for the map
         self._is_known = cache(known)
         self._spaces = sorted(prefixes.items(), key=lambda item: -len(item[1]))
         self._lang = lang
@@ -62,9 +77,21 @@ class ResultView:
         if not isinstance(parsed, ox.QuerySolutions):
             return Results(answer=bool(parsed), downloads=downloads(query, is_graph=False))
         columns = tuple(variable.value for variable in parsed.variables)
-        rows = tuple(tuple(self._cell(solution[index]) for index in range(len(columns))) for solution in parsed)
-        more = more or len(rows) > ROWS
-        return Results(columns=columns, rows=rows[:ROWS], more=more, downloads=downloads(query, is_graph=False))
+        terms = [[solution[index] for index in range(len(columns))] for solution in parsed]
+        more = more or len(terms) > ROWS
+        terms = terms[:ROWS]
+        rows = tuple(tuple(self._cell(term) for term in row) for row in terms)
+        laid = (columns, terms, rows)
+        bars, lines = chart(*laid, self._lang)
+        return Results(
+            columns=columns,
+            rows=rows,
+            more=more,
+            bars=bars,
+            lines=lines,
+            map=place_map(self._snapshot, *laid) if self._snapshot else None,
+            downloads=(*downloads(query, is_graph=False), _download(query, RESULTS_PARQUET)),
+        )
 
     def answer(self, text: bytes, query: str) -> Results:
         """Show the answer of an ASK query in JSON."""
@@ -97,4 +124,8 @@ class ResultView:
 def downloads(query: str, *, is_graph: bool) -> tuple[tuple[str, str], ...]:
     """List the addresses of the whole answer in every format."""
     formats = GRAPH_FORMATS if is_graph else RESULT_FORMATS
-    return tuple((form.label, "/sparql?" + urlencode({"query": query, "format": form.suffix})) for form in formats)
+    return tuple(_download(query, form) for form in formats)
+
+
+def _download(query: str, form: Format) -> tuple[str, str]:
+    return form.label, "/sparql?" + urlencode({"query": query, "format": form.suffix})

@@ -5,14 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from cityorchestra_ld.errors import CityOrchestraError, Text
+from cityorchestra_ld.governance.tokens import Tokens
 from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import Pool, Reader, current_generation
+from cityorchestra_ld.web.callers import Budget, Caller, identify
+from cityorchestra_ld.web.children import Children
+from cityorchestra_ld.web.http_ import Ask
+from cityorchestra_ld.web.metrics import Metrics
 from cityorchestra_ld.web.problems import NotReadyError
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
@@ -40,11 +45,25 @@ class Service:
         self._building: set[asyncio.Future[object]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._broken: Text | None = None
+        self.tokens = Tokens.of(site.territory)
+        self.metrics = Metrics()
+        self.budget = Budget(site.territory.limits, heard=self.metrics.queried)
+        self.children = Children()
+        self.after_opening: list[Callable[[Service, Snapshot], Awaitable[None]]] = []  # what to ask before anybody does
+
+    def caller(self, ask: Ask, address: str) -> Caller:
+        """Tell who asks; raise UnauthorizedError for a token that we do not know."""
+        return identify(ask, address, self.tokens)
 
     @property
     def generation(self) -> Generation | None:
         """Return the generation that answers, `None` before the first is open."""
         return self._snapshot.generation if self._snapshot else None
+
+    @property
+    def open_pool(self) -> Pool | None:
+        """Return the query workers, if they run."""
+        return self._pool
 
     @property
     def broken(self) -> Text | None:
@@ -56,6 +75,11 @@ class Service:
         """Return what pages read from; raise NotReadyError before a generation is open."""
         if self._snapshot is None:
             raise self._not_ready()
+        return self._snapshot
+
+    @property
+    def open_snapshot(self) -> Snapshot | None:
+        """Return what pages read from, `None` before a generation is open."""
         return self._snapshot
 
     @property
@@ -121,7 +145,13 @@ class Service:
         try:
             if self._pool is None:
                 territory = self.site.territory
-                pool = Pool(generation, territory.workers, territory.limits, prefixes=self.site.prefixes)
+                pool = Pool(
+                    generation,
+                    territory.workers,
+                    territory.limits,
+                    prefixes=self.site.prefixes,
+                    base=f"{territory.base_iri}sparql",
+                )
                 self._pool = await pool.__aenter__()
             else:
                 await self._pool.switch(generation)
@@ -147,6 +177,8 @@ class Service:
         """Count what the generation holds; pages do with samples until that is done, or when it takes too long."""
         try:
             snapshot.statistics = await measure(self.site, self.pool, snapshot.view)
+            for prepare in self.after_opening:
+                await prepare(self, snapshot)
         except CityOrchestraError as error:
             _log.warning("generation %d is not measured: %s", snapshot.generation.number, error.message.en)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import pyoxigraph as ox
 
-from cityorchestra_ld.formats import GRAPH_FORMATS, RESULT_FORMATS, Format
+from cityorchestra_ld.formats import QUERY_GRAPH_FORMATS, RESULT_FORMATS, Format
 from cityorchestra_ld.namespaces import RDF, REUSED
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
@@ -19,6 +19,8 @@ _NAMES: Final = {
     "json-ld": "JSON-LD",
     "n-triples": "N-Triples",
     "rdf-xml": "RDF_XML",
+    "trig": "TriG",
+    "n-quads": "N-Quads",
     "json": "SPARQL_Results_JSON",
     "xml": "SPARQL_Results_XML",
     "csv": "SPARQL_Results_CSV",
@@ -38,7 +40,7 @@ def service_description(site: Site, snapshot: Snapshot, endpoint: str) -> Iterat
     yield ox.Triple(service, _rdf("type"), _sd("Service"))
     yield ox.Triple(service, _sd("endpoint"), N(endpoint))
     yield ox.Triple(service, _sd("supportedLanguage"), _sd("SPARQL11Query"))
-    for form in (*RESULT_FORMATS, *GRAPH_FORMATS):
+    for form in (*RESULT_FORMATS, *QUERY_GRAPH_FORMATS):
         yield ox.Triple(service, _sd("resultFormat"), N(format_iri(form)))
     yield ox.Triple(service, _sd("feature"), _sd("EmptyGraphs"))
     yield ox.Triple(service, _sd("defaultDataset"), dataset)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
+
+import orjson
 
 from cityorchestra_ld.model import Text
 from cityorchestra_ld.namespaces import prefixes
 from cityorchestra_ld.queries import NamedQuery, Term, bind, read_queries
 from cityorchestra_ld.territory import Dataset, Territory
 from cityorchestra_ld.web.addresses import Addresses
+from cityorchestra_ld.web.api_catalog import read_apis
+from cityorchestra_ld.web.framing import Context, read_context
 from cityorchestra_ld.web.pages import Pages, design
+from cityorchestra_ld.web.places import Places
 
 _QUERIES: Final = Path(__file__).with_name("queries")
 
@@ -43,10 +49,16 @@ class Site:
     def __init__(self, territory: Territory) -> None:
         self.territory = territory
         self.addresses = Addresses(territory.base_iri)
-        self.pages = Pages(territory)
         self.prefixes = prefixes(territory.base_iri)
-        self.salt = hashlib.blake2b(f"{design()}{territory!r}".encode(), digest_size=8).hexdigest()
+        self.panels = _panels(territory.root / "queries" / "pages")  # by page
+        self.pages = Pages(territory, frozenset(self.panels))
+        self.places = Places.of(territory.base_iri, frozenset(self.panels))
+        asked = "".join(query.text for queries in self.panels.values() for query in queries)
+        told = replace(territory, state=Path(), workers=1, server=None, read_only=False)  # what answers do not depend on
+        self.salt = hashlib.blake2b(f"{design()}{told!r}{asked}".encode(), digest_size=8).hexdigest()
         self.examples = {query.name: _example(query) for query in read_queries(territory.root / "queries" / "competency")}
+        self.context = _context(territory, self.prefixes)
+        self.apis = read_apis(territory.root / "queries" / "api", self.prefixes)
         self._own = {query.name: query for query in read_queries(_QUERIES)}
         self._datasets = {territory.iris.dataset(key): dataset for key, dataset in territory.datasets.items()}
 
@@ -57,13 +69,20 @@ class Site:
     def query(self, name: str, **terms: Term) -> Example:
         """Return one of our own queries with terms bound."""
         found = self._own[name]
-        return Example(found.name, found.title, _body(bind(found.text, **terms)))
+        return Example(found.name, found.title, bind(found.body, **terms))
 
 
-def _body(text: str) -> str:
-    """Drop the `#+` header lines of a query file."""
-    return "\n".join(line for line in text.strip().splitlines() if not line.startswith("#+")).strip() + "\n"
+def _panels(folder: Path) -> dict[str, tuple[NamedQuery, ...]]:
+    """Read the queries of each page, in the order of their file names."""
+    return {page.name: tuple(read_queries(page)) for page in sorted(folder.glob("*")) if page.is_dir()}
+
+
+def _context(territory: Territory, known: Mapping[str, str]) -> Context:
+    """Read the JSON-LD context of the territory, or make one of the prefixes."""
+    file = territory.root / "ontology" / "context.jsonld"
+    document = file.read_bytes() if file.exists() else orjson.dumps({"@context": {"@version": 1.1, **known}})
+    return read_context(str(file), document)
 
 
 def _example(query: NamedQuery) -> Example:
-    return Example(query.name, query.title, _body(query.text))
+    return Example(query.name, query.title, query.body)

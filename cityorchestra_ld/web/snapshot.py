@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeVar, cast
 
 import pyoxigraph as ox
@@ -11,9 +12,21 @@ import pyoxigraph as ox
 from cityorchestra_ld.model import Generation, GraphInfo, View
 from cityorchestra_ld.store import Reader
 from cityorchestra_ld.web.cache import AnswerCache
-from cityorchestra_ld.web.describe import Description, Node, Object, describe, exists, is_mentioned, uses, with_links
+from cityorchestra_ld.web.describe import (
+    Description,
+    Node,
+    Object,
+    closure,
+    describe,
+    exists,
+    is_mentioned,
+    is_unnamed,
+    uses,
+    with_links,
+)
 from cityorchestra_ld.web.labels import Labels
 from cityorchestra_ld.web.statistics_ import Statistics
+from cityorchestra_ld.web.tables import Table
 
 _Made = TypeVar("_Made")
 
@@ -38,6 +51,7 @@ class Snapshot:
     def __init__(self, generation: Generation, reader: Reader, view: View, base: str) -> None:
         self.generation = generation
         self.view = view
+        self.base = base
         self.reader = reader
         self.answers = AnswerCache()
         self.infos: dict[str, GraphInfo] = {info.graph: info for info in generation.graphs}
@@ -45,6 +59,7 @@ class Snapshot:
         self.beside = _Within(reader, frozenset(view.named_graphs) - frozenset(view.default_graphs))
         self.all = _Within(reader, frozenset(view.default_graphs) | frozenset(view.named_graphs))
         self.labels = Labels(self.all, base)
+        self.tables: dict[str, Table] = {}  # answers of queries that pages ask, by their text
         self.statistics: Statistics | None = None  # measured soon after the generation is opened
         self._remembered: dict[str, object] = {}
 
@@ -79,6 +94,17 @@ class Snapshot:
         """
         return describe(self._side(iri), iri)
 
+    def bounded(self, iri: str) -> Sequence[ox.Triple]:
+        """Collect the concise bounded description of a resource: its own triples and those of its unnamed nodes."""
+        quads = closure(self._side(iri), ox.NamedNode(iri), is_unnamed)
+        return list(dict.fromkeys(quad.triple for quad in quads))
+
+    def links_to(self, iri: str, predicate: str | None = None) -> Iterator[ox.Triple]:
+        """Yield the links to a resource, each once, in an order that stays."""
+        wanted = ox.NamedNode(predicate) if predicate else None
+        found = (quad.triple for quad in self._side(iri)(None, wanted, ox.NamedNode(iri)))
+        return (triple for triple, _ in groupby(found))  # what two graphs say alike stands together in the index
+
     def with_links(self, description: Description) -> Description:
         """Add the links to a resource, from the same side."""
         properties = self.statistics.properties if self.statistics else None
@@ -92,6 +118,18 @@ class Snapshot:
     ) -> Iterator[ox.Quad]:
         """Yield the quads of one visible graph, none of a graph that is not visible."""
         return self.reader.quads(None, predicate, object_, ox.NamedNode(graph)) if self.sees(graph) else iter(())
+
+    def in_graph_of(self, graph: str, subject: Node, predicate: ox.NamedNode | None = None) -> Iterator[ox.Quad]:
+        """Yield what one visible graph says of a subject."""
+        return self.reader.quads(subject, predicate, None, ox.NamedNode(graph)) if self.sees(graph) else iter(())
+
+    def is_ontology(self, iri: str) -> bool:
+        """Tell whether a graph of definitions speaks of an IRI (shapes have graphs of their own)."""
+        return any(
+            next(self.in_graph_of(graph, ox.NamedNode(iri)), None) is not None
+            for graph, info in self.infos.items()
+            if info.role == "ontology"
+        )
 
     def remember(self, key: str, make: Callable[[], _Made]) -> _Made:
         """Make something once for as long as the generation answers; the key names the type too."""

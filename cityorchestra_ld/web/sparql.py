@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Scope
 
-from cityorchestra_ld.errors import CityOrchestraError, Text
-from cityorchestra_ld.formats import GRAPH_FORMATS, HTML, RESULT_FORMATS, Format, Offer, named, negotiate
-from cityorchestra_ld.governance.views import view
-from cityorchestra_ld.model import Generation, View
+from cityorchestra_ld.errors import CityOrchestraError
+from cityorchestra_ld.formats import (
+    GRAPH_FORMATS,
+    HTML,
+    QUERY_GRAPH_FORMATS,
+    QUERY_RESULT_FORMATS,
+    RESULT_FORMATS,
+    Format,
+    Offer,
+    named,
+    negotiate,
+)
+from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import Answer as Stream
 from cityorchestra_ld.store import Inspected, inspect
 from cityorchestra_ld.web.addresses import to_uri
+from cityorchestra_ld.web.bodies import read_body
+from cityorchestra_ld.web.cache import Recent
+from cityorchestra_ld.web.callers import Caller
+from cityorchestra_ld.web.dataset import decide
 from cityorchestra_ld.web.datasets import licences
-from cityorchestra_ld.web.dereference import has_page
-from cityorchestra_ld.web.http_ import CACHED, VARY, Answer, Ask, ask_from, etag, http_date, is_fresh, not_modified
-from cityorchestra_ld.web.problems import NotAcceptableError, TooLargeError, Variant, wants_page
+from cityorchestra_ld.web.explain import explain
+from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, ask_from, etag, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.problems import NotAcceptableError, Variant, wants_page
 from cityorchestra_ld.web.protocol import SparqlRequest, read_request
+from cityorchestra_ld.web.resource import has_page
 from cityorchestra_ld.web.results import GRAPH_BYTES, GRAPH_LINES, ROWS, TABLE_BYTES, ResultView, read_beginning
 from cityorchestra_ld.web.service import Service
 from cityorchestra_ld.web.service_description import service_description
 from cityorchestra_ld.web.sparql_page import failed_page, query_page
+from cityorchestra_ld.web.spooled import SPOOL_TYPE, SPOOLED, row_limit, spool
+from cityorchestra_ld.web.truncation import noted
 from cityorchestra_ld.web.writing import write_graph
 
 _VOLATILE: Final = re.compile(r"\b(NOW|RAND|UUID|STRUUID|BNODE)\s*\(", re.IGNORECASE)
 _TURTLE, _TSV, _JSON = "text/turtle", "text/tab-separated-values", "application/sparql-results+json"
+
+
+VARY: Final = "Accept, Authorization"
+_REMEMBERED: Final = 4_000_000  # bytes of an answer that are kept for who asks the same
+_ADDRESSES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One query of one client, judged."""
+
+    ask: Ask
+    wanted: SparqlRequest
+    caller: Caller
+    inspected: Inspected
+    offer: Offer
 
 
 class Endpoint:
@@ -39,38 +75,30 @@ class Endpoint:
         self._service = service
         self._site = service.site
         self._limits = service.site.territory.limits
+        self._flights: dict[str, asyncio.Future[None]] = {}
+        self._addresses: Recent[str] = Recent(_ADDRESSES)
 
     async def answer(self, request: Request) -> Response:
         """Answer one request; what goes wrong is a page for a browser and problem details for a program."""
         ask = ask_from(request.scope)
-        body = await self._read_body(request)
         text: str | None = None
         try:
-            wanted = read_request(ask, body)
-            text = wanted.query
+            caller = self._service.caller(ask, request.client.host if request.client else "")
+            wanted = read_request(ask, await read_body(request, self._limits.body_bytes))
+            text = request.scope["sparql"] = wanted.query  # for the log, where it is wanted
             if text is None:
                 return _plain(self._without_query(ask, wanted))
-            return await self._with_query(ask, wanted, text, request.client.host if request.client else "")
+            inspected = inspect(text, self._limits)
+            self._service.budget.require(caller.name)
+            if wanted.explain or ask.path.rstrip("/").endswith("/explain"):
+                return _plain(await explain(self._service, inspected, partial(decide, wanted, inspected, caller), caller))
+            offer = _offer(ask, wanted, _formats(inspected))
+            return await self._with_query(_Asked(ask, wanted, caller, inspected, offer))
         except CityOrchestraError as error:
             if not wants_page(ask) or isinstance(error, NotAcceptableError):
                 raise
+            request.scope["problem"] = error
             return _plain(failed_page(ask, self._site, self._service.generation, error, text))
-
-    async def _read_body(self, request: Request) -> bytes:
-        limit = self._limits.body_bytes
-        declared = request.headers.get("content-length", "0")
-        body = bytearray()
-        if not declared.isdecimal() or int(declared) <= limit:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    break
-            else:
-                return bytes(body)
-        raise TooLargeError(
-            Text(f"Le corps dépasse {limit} octets.", f"The body is longer than {limit} bytes."),
-            hint=Text("Raccourcissez la requête.", "Shorten the query."),
-        )
 
     # --- without a query --------------------------------------------------------------------------------------------------
 
@@ -94,35 +122,91 @@ class Endpoint:
 
     # --- with a query -----------------------------------------------------------------------------------------------------
 
-    async def _with_query(self, ask: Ask, wanted: SparqlRequest, text: str, client: str) -> Response:
-        inspected = inspect(text, self._limits)
-        offer = _offer(ask, wanted, _formats(inspected))
-        pool = self._service.pool
-        tag = self._tag(ask, wanted, pool.generation, offer)
+    async def _with_query(self, asked: _Asked) -> Response:
+        ask, offer, pool = asked.ask, asked.offer, self._service.pool
+        tag = self._tag(asked, pool.generation)
         if tag and is_fresh(ask, tag):
             return _plain(not_modified(tag, pool.generation.created))
         if offer.format is HTML:
-            stream = await self._ask(_beginning(inspected), wanted, _page_media_type(inspected), client)
-            return _plain(await self._result_page(ask, inspected, stream, offer, tag))
-        stream = await self._ask(inspected, wanted, offer.format.media_type, client)
-        headers = dict(self._headers(ask, offer, tag)) | {"X-Row-Limit": str(stream.head.row_limit)}
-        if ask.method == "HEAD":
+            stream = await self._ask(asked, _page_media_type(asked.inspected), _beginning(asked.inspected))
+            return _plain(await self._result_page(asked, stream, tag))
+        if tag is None or ask.method == "HEAD" or offer.format in SPOOLED:
+            return await self._anew(asked, tag)
+        known = self._service.snapshot.answers.get(tag)
+        if known is None and tag in self._flights:
+            await asyncio.shield(self._flights[tag])  # somebody asks the same at this moment
+            known = self._service.snapshot.answers.get(tag)
+        if known is not None:
+            return _plain(replace(known, headers=(*known.headers, *self._service.budget.headers(asked.caller.name))))
+        flight = self._flights[tag] = asyncio.get_running_loop().create_future()
+        try:
+            return await self._anew(asked, tag)
+        finally:
+            flight.set_result(None)
+            if self._flights.get(tag) is flight:
+                del self._flights[tag]
+
+    async def _anew(self, asked: _Asked, tag: str | None) -> Response:
+        """Ask a worker; an answer that is not too large is remembered under its tag."""
+        form, caller = asked.offer.format, asked.caller
+        media_type = SPOOL_TYPE if form in SPOOLED else form.media_type
+        stream = await self._ask(asked, media_type, asked.inspected, row_limit(form))
+        lasting = (*self._headers(asked, tag), ("X-Row-Limit", str(stream.head.row_limit)))
+        headers = dict((*lasting, *self._service.budget.headers(caller.name)))
+        if asked.ask.method == "HEAD":
             await stream.aclose()
             return Response(status_code=200, headers=headers)
-        return StreamingResponse(_pieces(stream), headers=headers)
+        if form in SPOOLED:
+            whole = await spool(stream, form)
+            return StreamingResponse(whole.pieces(), headers=headers | {"Content-Length": str(whole.size)})
+        snapshot = self._service.snapshot
+        if tag is None or snapshot.generation.number != stream.generation:
+            return StreamingResponse(noted(stream, form), headers=headers)
 
-    async def _ask(self, inspected: Inspected, wanted: SparqlRequest, media_type: str, client: str) -> Stream:
+        def remember(body: bytes) -> None:
+            snapshot.answers.put(tag, Answer(200, lasting, body))
+            if asked.ask.method == "GET" and caller.token is None and asked.wanted.waiting is None:
+                self._addresses.put(_address(asked.ask.query_string, asked.ask.accept, asked.ask.root), tag)
+
+        if stream.whole:
+            body = b"".join([piece async for piece in noted(stream, form)])
+            remember(body)
+            return Response(body, headers=headers)
+        return StreamingResponse(_kept(noted(stream, form), remember), headers=headers)
+
+    def recall(self, scope: Scope) -> Answer | None:
+        """Return the remembered answer to a request that was answered before, letter for letter; only for the anonymous."""
+        accept = known_tag = None
+        for name, value in scope["headers"]:
+            if name == b"accept":
+                accept = value.decode("latin-1") if accept is None else f"{accept}, {value.decode('latin-1')}"
+            elif name in (b"authorization", b"prefer"):
+                return None
+            elif name == b"if-none-match":
+                known_tag = value.decode("latin-1")
+        tag = self._addresses.get(_address(scope["query_string"].decode("latin-1"), accept, scope.get("root_path", "")))
+        snapshot = self._service.open_snapshot
+        answer = snapshot.answers.get(tag) if tag and snapshot else None
+        if answer is None or tag is None or snapshot is None or known_tag is None:
+            return answer
+        return not_modified(tag, snapshot.generation.created) if known_tag == tag else None
+
+    async def _ask(self, asked: _Asked, media_type: str, inspected: Inspected, rows: int | None = None) -> Stream:
         """Ask a worker within the view of the very generation that answers."""
+        service, caller = self._service, asked.caller
+        spent: Callable[[float], None] = partial(service.budget.charge, caller.name)
         while True:
-            generation = self._service.pool.generation
-            stream = await self._service.pool.query(
-                inspected, _view(generation, wanted, inspected), media_type, deadline=wanted.timeout, client=client
+            generation = service.pool.generation
+            seen = decide(asked.wanted, asked.inspected, caller, generation)
+            stream = await service.pool.query(
+                inspected, seen, media_type, deadline=asked.wanted.deadline, client=caller.name, rows=rows, spent=spent
             )
             if stream.generation == generation.number:
                 return stream
             await stream.aclose()  # a publication came between; its graphs may be open to others than before
 
-    async def _result_page(self, ask: Ask, inspected: Inspected, stream: Stream, offer: Offer, tag: str | None) -> Answer:
+    async def _result_page(self, asked: _Asked, stream: Stream, tag: str | None) -> Answer:
+        ask, inspected = asked.ask, asked.inspected
         is_graph = inspected.kind == "graph"
         try:
             text, more = await read_beginning(
@@ -133,7 +217,7 @@ class Endpoint:
         site, snapshot = self._site, self._service.snapshot
 
         def make() -> bytes:
-            view = ResultView(site.addresses, site.prefixes, ask.language, lambda iri: has_page(site, snapshot, iri))
+            view = ResultView(site.addresses, site.prefixes, ask.language, lambda iri: has_page(site, snapshot, iri), snapshot)
             results = {
                 "graph": lambda: view.graph(text, inspected.text, more=more),
                 "boolean": lambda: view.answer(text, inspected.text),
@@ -141,30 +225,57 @@ class Endpoint:
             }[inspected.kind]()
             return query_page(ask, site, snapshot.generation, text=inspected.text, results=results)
 
-        return Answer(200, self._headers(ask, offer, tag), await self._service.build(make))
+        headers = (*self._headers(asked, tag), *self._service.budget.headers(asked.caller.name))
+        return Answer(200, headers, await self._service.build(make))
 
-    def _headers(self, ask: Ask, offer: Offer, tag: str | None) -> tuple[tuple[str, str], ...]:
+    def _headers(self, asked: _Asked, tag: str | None) -> tuple[tuple[str, str], ...]:
+        ask = asked.ask
         reachable = licences(self._site.territory, self._service.snapshot)
-        headers = [("Content-Type", offer.content_type), ("Vary", VARY)]
-        headers.append(("Cache-Control", CACHED if ask.method in ("GET", "HEAD") else "no-store"))
+        headers = [("Content-Type", asked.offer.content_type), ("Vary", VARY)]
+        cached = CACHED if asked.caller.token is None else "private, no-cache"
+        headers.append(("Cache-Control", cached if ask.method in ("GET", "HEAD") else "no-store"))
         if tag:
             headers.append(("ETag", tag))
         if reachable:
             headers.append(("Link", ", ".join(f'<{to_uri(iri)}>; rel="license"' for iri in reachable)))
+        if asked.wanted.waiting is not None:
+            headers.append(("Preference-Applied", f"wait={asked.wanted.waiting:.0f}"))
         return tuple(headers)
 
-    def _tag(self, ask: Ask, wanted: SparqlRequest, generation: Generation, offer: Offer) -> str | None:
+    def _tag(self, asked: _Asked, generation: Generation) -> str | None:
         """Make a weak tag of an answer that the data alone decide; none for what changes from one moment to the next."""
+        ask, wanted, offer = asked.ask, asked.wanted, asked.offer
         if ask.method not in ("GET", "HEAD") or _VOLATILE.search(wanted.query or ""):
             return None
         spoken = (ask.language, ask.said_language, ask.root) if offer.format is HTML else ()
-        return "W/" + etag(
-            self._site.salt, generation.number, generation.created.isoformat(), wanted, offer.media_type, *spoken
-        )
+        who = asked.caller.name if asked.caller.token else ""
+        moment = generation.created.isoformat()
+        return "W/" + etag(self._site.salt, generation.number, moment, wanted, offer.media_type, who, *spoken)
+
+
+def _address(query_string: str, accept: str | None, root: str) -> str:
+    return "\n".join((query_string, accept or "", root))
+
+
+async def _kept(pieces: AsyncIterator[bytes], remember: Callable[[bytes], None]) -> AsyncIterator[bytes]:
+    """Pass an answer on, and remember it when it came to its end and was not large."""
+    held: list[bytes] | None = []
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if held is not None:
+            held.append(piece)
+            if size > _REMEMBERED:
+                held = None
+        yield piece
+    if held is not None:
+        remember(b"".join(held))
 
 
 def _formats(inspected: Inspected) -> tuple[Format, ...]:
-    return (*GRAPH_FORMATS, HTML) if inspected.kind == "graph" else (*RESULT_FORMATS, HTML)
+    if inspected.kind == "graph":
+        return (*QUERY_GRAPH_FORMATS, HTML)
+    return (*QUERY_RESULT_FORMATS, HTML) if inspected.kind == "solutions" else (*RESULT_FORMATS, HTML)
 
 
 def _offer(ask: Ask, wanted: SparqlRequest, formats: tuple[Format, ...]) -> Offer:
@@ -183,13 +294,6 @@ def _variant(ask: Ask, wanted: SparqlRequest, form: Format) -> str | None:
     return f"{ask.root}/sparql?{urlencode(fields)}"
 
 
-def _view(generation: Generation, wanted: SparqlRequest, inspected: Inspected) -> View:
-    """Decide the view: the graphs of the request win over the query's own FROM (SPARQL 1.1 Protocol, section 2.1.4)."""
-    if wanted.default_graphs or wanted.named_graphs:
-        return view(generation.graphs, asked_default=wanted.default_graphs, asked_named=wanted.named_graphs)
-    return view(generation.graphs, asked_default=inspected.from_default, asked_named=inspected.from_named)
-
-
 def _page_media_type(inspected: Inspected) -> str:
     return {"graph": _TURTLE, "boolean": _JSON, "solutions": _TSV}[inspected.kind]
 
@@ -197,14 +301,6 @@ def _page_media_type(inspected: Inspected) -> str:
 def _beginning(inspected: Inspected) -> Inspected:
     """Ask for no more than a page shows, and one row to know that there is more."""
     return inspect(inspected.capped(ROWS + 1))
-
-
-async def _pieces(stream: Stream) -> AsyncIterator[bytes]:
-    try:
-        async for piece in stream:
-            yield piece
-    finally:
-        await stream.aclose()
 
 
 def _plain(answer: Answer) -> Response:

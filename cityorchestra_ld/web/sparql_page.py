@@ -11,6 +11,7 @@ from cityorchestra_ld.web.http_ import Answer, Ask, single
 from cityorchestra_ld.web.problems import kind_of, problem_headers
 from cityorchestra_ld.web.results import Results
 from cityorchestra_ld.web.site_ import Site
+from cityorchestra_ld.web.terms import clean, shorten
 
 _USEFUL: Final = ("co", "dcat", "dct", "geo", "gtfs", "igeo", "qb", "rdfs", "sa", "sd", "skos", "sm", "sosa", "xsd")
 
@@ -23,6 +24,9 @@ class Mistake:
     detail: str
     where: str
     hint: str
+    line: int | None = None
+    character: int | None = None
+    excerpt: tuple[tuple[int, str], ...] = ()  # the lines around the mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,18 @@ def failed_page(ask: Ask, site: Site, generation: Generation | None, error: City
         error.message.get(lang),
         error.place.describe(lang) if error.place else "",
         error.hint.get(lang) if error.hint else "",
+        error.place.line if error.place else None,
+        error.place.column_number if error.place else None,
+        _excerpt(text or "", error.place.line if error.place else None),
     )
     headers = (("Content-Type", "text/html; charset=utf-8"), ("Content-Language", lang), *problem_headers(error))
     return Answer(error.http_status, headers, query_page(ask, site, generation, text=text, error=mistake))
+
+
+def _excerpt(text: str, line: int | None) -> tuple[tuple[int, str], ...]:
+    """Return the line of a mistake with those beside it."""
+    if line is None:
+        return ()
+    lines = text.splitlines()
+    first = max(0, line - 3)
+    return tuple((first + place + 1, clean(shorten(kept, 200)[0])) for place, kept in enumerate(lines[first : line + 2]))

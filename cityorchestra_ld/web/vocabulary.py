@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from cityorchestra_ld.catalog.authority import codes
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.namespaces import REUSED
 
@@ -23,11 +24,6 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[_-]+")
 class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     terms: dict[str, tuple[str, str]]
     units: dict[str, str]
-    licences: dict[str, tuple[str, str, str, str]]
-    access: dict[str, tuple[str, str]]
-    frequencies: dict[str, tuple[str, str]]
-    themes: dict[str, tuple[str, str]]
-    languages: dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +46,14 @@ def _terms() -> dict[str, Text]:
     for curie, (fr, en) in _words().terms.items():
         prefix, _, name = curie.partition(":")
         expanded[REUSED[prefix] + name] = Text(fr, en)
-    words = _words()
-    for table, codes in (
+    words = codes()
+    for table, entries in (
         ("access-right", words.access),
         ("frequency", words.frequencies),
         ("data-theme", words.themes),
         ("language", words.languages),
     ):
-        expanded |= {f"{_EU}{table}/{code}": Text(fr, en) for code, (fr, en) in codes.items()}
+        expanded |= {f"{_EU}{table}/{code}": Text(fr, en) for code, (fr, en) in entries.items()}
     spdx = {f"{_SPDX}{code}": Text(fr, en) for code, (fr, en, _, _) in words.licences.items()}
     return expanded | spdx
 
@@ -87,7 +83,7 @@ def unit_symbol(iri: str) -> str | None:
 
 def licence(identifier: str) -> Licence:
     """Explain a licence known by its SPDX identifier."""
-    folded = {key.lower(): value for key, value in _words().licences.items()}
+    folded = {key.lower(): value for key, value in codes().licences.items()}
     found = folded.get(identifier.rsplit("/", 1)[-1].lower())
     iri = identifier if identifier.startswith(("http://", "https://")) else _SPDX + identifier
     if found is None:
@@ -97,17 +93,17 @@ def licence(identifier: str) -> Licence:
 
 def access_words(access: str) -> Text:
     """Say an EU access right in plain words."""
-    return _pair(_words().access, access)
+    return _pair(codes().access, access)
 
 
 def frequency_words(frequency: str) -> Text:
     """Say an EU frequency code in plain words."""
-    return _pair(_words().frequencies, frequency)
+    return _pair(codes().frequencies, frequency)
 
 
 def theme_words(theme: str) -> Text:
     """Say an EU data theme in plain words."""
-    return _pair(_words().themes, theme)
+    return _pair(codes().themes, theme)
 
 
 def _pair(words: dict[str, tuple[str, str]], code: str) -> Text:

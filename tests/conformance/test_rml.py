@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import os
 import re
+import tarfile
 import tomllib
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 
 from cityorchestra_ld.errors import CityOrchestraError
 from cityorchestra_ld.mapping import materialize, read_mapping
+from cityorchestra_ld.mapping.targets import write_targets
 from cityorchestra_ld.model import Limits
 from cityorchestra_ld.sources import open_loose
 
@@ -166,6 +170,70 @@ def test_rml_core_as_csv(tmp_path):
 def test_rml_io_sources(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check("rml-io-sources", list(current("rml-io", "RMLSTC*")), tmp_path)
+
+
+# --- targets ------------------------------------------------------------------------------------------------------------------
+
+_DUMPS = {
+    "nq": ox.RdfFormat.N_QUADS, "nt": ox.RdfFormat.N_TRIPLES, "ttl": ox.RdfFormat.TURTLE, "n3": ox.RdfFormat.N3,
+    "jsonld": ox.RdfFormat.JSON_LD, "rdfxml": ox.RdfFormat.RDF_XML,
+}  # fmt: skip
+
+
+def dump(path: Path) -> set[ox.Quad]:
+    """Read what a target got, whatever its compression, encoding and serialization."""
+    data, name = path.read_bytes(), path.name
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path) as archive:
+            data = archive.read(archive.namelist()[0])
+    elif ".tar." in name:
+        with tarfile.open(path) as tar:
+            member = tar.extractfile(next(entry for entry in tar if entry.isfile()))
+            assert member is not None
+            data = member.read()
+    elif name.endswith(".gz"):
+        data = gzip.decompress(data)
+    kind = name.split(".")[1]
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        data = data.decode("utf-16").encode()
+    if kind == "rdfjson":
+        return set(_rdf_json(json.loads(data)))
+    return set(ox.parse(data, _DUMPS[kind], base_iri="http://example.com/"))
+
+
+def _rdf_json(document: dict[str, dict[str, list[dict[str, str]]]]) -> Iterator[ox.Quad]:
+    for subject, pairs in document.items():
+        for predicate, values in pairs.items():
+            for value in values:
+                datatype = ox.NamedNode(value["datatype"]) if "datatype" in value else None
+                literal = ox.Literal(value["value"], datatype=datatype)
+                yield ox.Quad(ox.NamedNode(subject), ox.NamedNode(predicate), literal)
+
+
+def judge_targets(case: Case, folder: Path) -> str | None:
+    """Return why the targets of a case do not get what they must, or None when they do."""
+    folder.mkdir()
+    plan = read_mapping(case.mapping, base_iri=case.base)
+    tables = {}
+    for number, source in enumerate(plan.sources):
+        spec = replace(source.spec, path=case.folder / source.spec.name)
+        tables[spec.name] = open_loose(spec, folder / f"s{number}", Limits())
+    write_targets(plan, tables, folder / "default.nq", folder / "targets")
+    wrong = [] if graph((folder / "default.nq").read_bytes()) == graph(case.expected or b"") else ["default.nq"]
+    files = sorted(case.folder.glob("dump*"))
+    wrong += [file.name for file in files if dump(file) != dump(folder / "targets" / file.name)]
+    extra = {path.name for path in (folder / "targets").iterdir()} - {file.name for file in files}
+    return ", ".join([*wrong, *sorted(extra)]) or None
+
+
+@pytest.mark.slow
+def test_rml_io_targets(tmp_path):
+    cases = list(current("rml-io", "RMLTTC*"))
+    lock = LOCK["rml-io-targets"]
+    failures = {case.name: why for case in cases if (why := judge_targets(case, tmp_path / case.name))}
+    assert (len(cases), sum(case.expected is None for case in cases)) == (lock["cases"], lock["errors"])
+    assert failures.keys() == lock["known_failures"].keys(), failures
+    record("rml-io-targets", len(cases), len(cases) - len(failures), lock["known_failures"])
 
 
 @pytest.mark.slow

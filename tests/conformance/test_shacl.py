@@ -151,6 +151,23 @@ def wrong_message(case: Case, rows, shapes) -> str | None:
     return None if wanted <= said else f"messages {wanted - said} not among {said}"
 
 
+@no_suite
+@pytest.mark.parametrize("name", APPLICABLE or [pytest.param("none", marks=pytest.mark.skip(reason=f"NO SUITE at {SUITE}"))])
+def test_a_third_engine_finds_the_same(name: str, tmp_path: Path) -> None:
+    case = Case(CASES[name])
+    data, file = written(case.data, tmp_path, "data"), written(case.shapes, tmp_path, "shapes")
+    try:
+        shapes = load_shapes([file], base_iri=BASE, strict=False)
+        ours = run("fast", data, shapes)
+    except (ShapesError, EngineRefusedError):
+        assert case.must_fail
+        return
+    voice = load("third_voice", Path(__file__).parents[1])
+    found = Counter((row.focus, row.value, row.component, row.severity, row.shape) for row in ours)
+    agrees = voice.third_voice(data, engine_shapes(shapes, shapes.targeted)) == voice.masked(found)
+    assert agrees is (name not in LOCK["known_failures"]["third"])
+
+
 MUTABLE = {SH + name for name in (*PARAMETERS, "path", *PATH_STEPS)}
 JUNK = [ox.Literal("junk"), ox.Literal(-1.5), ox.NamedNode("urn:junk"), ox.BlankNode(), ox.Literal("1", language="fr")]
 OUTCOMES: dict[tuple[str, str], str | None] = {}
@@ -198,16 +215,18 @@ def test_shapes_that_shacl_shacl_refuses_are_refused_by_our_lint(tmp_path: Path)
 def test_the_suite_is_whole_and_its_counts_are_recorded() -> None:
     assert len(CASES) == LOCK["cases"]
     assert set(LOCK["not_applicable"]) <= set(CASES)
-    for engine in ENGINES:
+    for engine in (*ENGINES, "third"):
         assert set(LOCK["known_failures"][engine]) <= set(CASES)
     outcomes = {name: OUTCOMES[name, "fast"] for name in APPLICABLE if (name, "fast") in OUTCOMES}
     if len(outcomes) == len(APPLICABLE):
         passed = sum(difference is None for difference in outcomes.values())
-        reporting().record("shacl", len(APPLICABLE), passed, LOCK["known_failures"]["fast"] | LOCK["not_applicable"])
+        reporting = load("reporting", Path(__file__).parent)
+        reporting.record("shacl", len(APPLICABLE), passed, LOCK["known_failures"]["fast"] | LOCK["not_applicable"])
 
 
-def reporting():
-    spec = importlib.util.spec_from_file_location("conformance_reporting", Path(__file__).with_name("reporting.py"))
+@cache
+def load(name: str, folder: Path):
+    spec = importlib.util.spec_from_file_location(f"conformance_{name}", folder / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from cityorchestra_ld import pipeline
+from cityorchestra_ld.model import Severity
+from cityorchestra_ld.runs import RunFolder
 from cityorchestra_ld.store import current_generation
 from cityorchestra_ld.territory import Territory, load_territory
+from cityorchestra_ld.validation import from_json
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = sorted(load_territory(ROOT).datasets)
@@ -56,3 +59,23 @@ def test_a_broken_file_is_refused_and_nothing_is_published(case: Path, loaded: T
     if "column" in expected:
         assert place is not None and place.column == expected["column"], said
     assert before is not None and after is not None and before.number == after.number
+    if run.exit_code == 1:
+        check_every_violation(RunFolder(loaded.state).root / run.id, expected["violations"])
+
+
+def check_every_violation(folder: Path, expected: list[dict[str, object]]) -> None:
+    """Each violation names file, row, column, cell and rule, and says so in both languages."""
+    report = from_json((folder / "report.json").read_bytes())
+    found = []
+    for result in (result for result in report.results if result.severity is Severity.VIOLATION):
+        origin = result.origins[0]
+        cell = origin.cell if origin.cell is None or len(origin.cell) < 80 else f"{origin.cell[:79]}…"
+        rule = origin.triples_map.rpartition("#")[2].rpartition("/")[2]
+        shape = result.shape.rpartition("#")[2].strip(">")
+        item = {"shape": shape, "row": origin.row, "column": origin.column, "cell": cell, "rule": rule}
+        found.append(item | ({"pointer": origin.pointer} if origin.pointer else {}))
+        assert origin.file and result.message.fr and result.message.fr != result.message.en
+    assert sorted(found, key=json.dumps) == sorted(expected, key=json.dumps)
+    french, english = (folder / "report.txt").read_text(encoding="utf-8").split("\nDoes not conform", 1)
+    for item in expected[:3]:
+        assert f"colonne « {item['column']} »" in french and f"column '{item['column']}'" in english

@@ -1,4 +1,4 @@
-"""Published triples lead back to the right row and column: a thousand drawn at random, each looked up in the partner's file."""
+"""Published triples lead back to the right row and column: a thousand of each dataset, each looked up in the partner's file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from cityorchestra_ld.territory import Territory, load_territory
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = sorted(load_territory(ROOT).datasets)
-PER_DATASET = 1000 // len(KEYS) + 1
+PER_DATASET = 1000
 
 
 # --- the partner's files, read without any code of ours -----------------------------------------------------------------------
@@ -115,6 +115,7 @@ def sample(territory: Territory, key: str) -> list[Wanted]:
     graph = ox.NamedNode(territory.graph_of(territory.dataset(key)))
     with Reader(generation) as reader:
         every = [Wanted(str(q.subject), str(q.predicate), str(q.object)) for q in reader.quads(None, None, None, graph)]
+    assert every
     return random.Random(f"lineage {key}").sample(every, min(PER_DATASET, len(every)))
 
 
@@ -153,10 +154,6 @@ def test_random_triples_lead_to_the_cell_that_made_them(key: str, loaded: Territ
     traced = [item for item in found if item.made_by == "mapping"]
     assert all(item.origins and item.rules for item in traced)
     assert [fault for item in traced for fault in verify(key, plan, item)][:3] == []
-
-
-def test_a_thousand_triples_are_drawn() -> None:
-    assert PER_DATASET * len(KEYS) >= 1000
 
 
 # --- one question -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,29 @@ def test_all_or_nothing_publishes_nothing_after_one_refusal(territory: Territory
     assert statuses(outcome)["insee/regions"] is Status.CHECKED
 
 
+def test_a_broken_expectation_publishes_nothing_and_each_run_says_why(tmp_path: Path) -> None:
+    root = tmp_path / "territory"
+    (root / "queries" / "api").mkdir(parents=True)
+    for name in ("territory.toml", "mappings/insee/regions", "shapes/insee", "examples/insee/regions"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
+    query = root / "queries" / "api" / "regions.rq"
+    query.write_text(
+        "#+ title.fr: R\n#+ needs: insee/regions\n#+ expect: rows = 17\n"
+        "SELECT ?region WHERE { ?region a <http://rdf.insee.fr/def/geo#Region> } ORDER BY ?region\n",
+        encoding="utf-8",
+    )
+    territory = load_territory(root, state=tmp_path / "state")
+    refused = pipeline.run(territory, ["insee/regions"])
+    assert not refused.published and current_generation(territory.state / "store") is None
+    failure = refused.runs[0].failure
+    assert statuses(refused) == {"insee/regions": Status.FAILED} and refused.exit_code == 1 and failure is not None
+    assert all(part in failure.message.en for part in ("'regions'", "'rows = 17'", "rows = 18"))
+    assert RunFolder(territory.state).load(refused.runs[0].id).failure == failure
+    query.write_text(query.read_text(encoding="utf-8").replace("17", "18"), encoding="utf-8")
+    assert pipeline.run(territory, ["insee/regions"]).published
+
+
 def test_rollback_points_back_and_a_run_is_kept_for_every_dataset(territory: Territory) -> None:
     pipeline.run(territory, ["insee/regions"])
     pipeline.run(territory, ["insee/departements"])
@@ -80,3 +104,22 @@ def test_an_unknown_dataset_stops_everything_before_anything_is_read(territory: 
     with pytest.raises(UsageError, match="insee/regions"):
         pipeline.run(territory, ["insee/region"])
     assert not (territory.state / "runs").exists()
+
+
+def test_a_dataset_whose_own_shapes_look_at_nothing_is_refused_with_what_they_look_for(tmp_path: Path) -> None:
+    root = tmp_path / "place"
+    for name in ("territory.toml", "mappings/insee/regions", "shapes/insee", "examples/insee/regions"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, root / name)
+    shapes = root / "shapes" / "insee" / "regions.ttl"
+    shapes.write_text(
+        "@prefix sh: <http://www.w3.org/ns/shacl#> . @prefix ex: <https://x.example/> .\n"
+        "ex:Other a sh:NodeShape ; sh:targetClass ex:Nothing ; sh:property [ sh:path ex:p ; sh:minCount 1 ] .\n",
+        encoding="utf-8",
+    )
+    outcome = pipeline.run(load_territory(root, state=tmp_path / "state"), ["insee/regions"])
+    failure = outcome.runs[0].failure
+    assert not outcome.published and outcome.exit_code == 5 and failure is not None
+    assert "nothing was checked" in failure.message.en and failure.hint is not None
+    assert "https://x.example/Nothing" in failure.hint.en and failure.place is not None
+    assert failure.place.file == "insee/regions.ttl"

@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import io
-import json
-import operator
 import re
 from pathlib import Path
 
 import pytest
 
 from cityorchestra_ld import stages
+from cityorchestra_ld.expectations import Table, check, gate
+from cityorchestra_ld.namespaces import prefixes
 from cityorchestra_ld.queries import NamedQuery, read_queries
+from cityorchestra_ld.store import current_generation
 from cityorchestra_ld.territory import Territory
+from cityorchestra_ld.web.api_catalog import read_apis
 
 ROOT = Path(__file__).resolve().parents[2]
 QUERIES = list(read_queries(ROOT / "queries" / "competency"))
-COMPARE = {">=": operator.ge, "<=": operator.le, "=": operator.eq, ">": operator.gt, "<": operator.lt}
-
-
-def holds(expectation: str, names: list[str], rows: list[dict[str, str]]) -> bool:
-    """Tell whether `rows >= 1`, `columns a b c`, `value ?n = 43` or `some ?n > 0` holds."""
-    if match := re.fullmatch(r"rows (>=|<=|=|>|<) (\d+)", expectation):
-        return COMPARE[match[1]](len(rows), int(match[2]))
-    if match := re.fullmatch(r"columns (.+)", expectation):
-        return names == match[1].replace("?", "").replace(",", " ").split()
-    if match := re.fullmatch(r"(value|some|all) \?(\w+) (>=|<=|=|>|<) (.+)", expectation):
-        values = [row[match[2]] for row in rows if match[2] in row]
-        if re.fullmatch(r"-?[\d.]+(E-?\d+)?", match[4]):
-            results = [COMPARE[match[3]](float(value), float(match[4])) for value in values]
-        else:
-            results = [COMPARE[match[3]](value, match[4].strip('"<>')) for value in values]
-        return bool(results) and (any(results) if match[1] == "some" else results[0] if match[1] == "value" else all(results))
-    raise AssertionError(f"unknown expectation: {expectation}")
 
 
 def test_there_are_ten_competency_questions() -> None:
@@ -44,7 +29,14 @@ def test_a_question_is_answered_as_it_expects(query: NamedQuery, loaded: Territo
     assert query.expectations, "a question states what it expects"
     out = io.BytesIO()
     assert stages.query(loaded, query.text, [], "json", out) == 0
-    answer = json.loads(out.getvalue())
-    rows = [{name: value["value"] for name, value in row.items()} for row in answer["results"]["bindings"]]
+    answer = Table.of_results(out.getvalue())
     for expectation in query.expectations:
-        assert holds(expectation, answer["head"]["vars"], rows), f"{expectation}: {rows[:3]}"
+        assert check(expectation, answer) is None, expectation
+
+
+def test_each_query_api_is_answered_as_it_expects(loaded: Territory) -> None:
+    apis = read_apis(ROOT / "queries" / "api", prefixes(loaded.base_iri))
+    assert len(apis) >= 8 and all(api.query.expectations for api in apis.values())
+    generation = current_generation(loaded.state / "store")
+    assert generation is not None
+    gate(loaded)(generation)

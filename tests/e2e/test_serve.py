@@ -16,6 +16,9 @@ import pyoxigraph as ox
 import pytest
 import requests
 
+from cityorchestra_ld import harvest
+from cityorchestra_ld.errors import SourceError
+from cityorchestra_ld.sources.fetch import Policy
 from cityorchestra_ld.territory import Territory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,3 +108,11 @@ def test_a_select_comes_in_the_form_that_was_asked_for(server: str, accept: str,
     query = "SELECT ?s { ?s a <http://vocab.gtfs.org/terms#Stop> } LIMIT 2"
     answer = requests.get(f"{server}/sparql", params={"query": query}, headers={"Accept": accept}, timeout=10)
     assert answer.status_code == 200 and kind in answer.headers["Content-Type"]
+
+
+def test_our_own_harvester_takes_over_our_catalogue_over_http(server: str, loaded: Territory) -> None:
+    trusted = Policy(allow_private=True)
+    found = harvest.read(loaded, f"{server}/catalog.ttl?page=1&page_size=10", "dcat", policy=trusted)
+    assert {dataset.iri for dataset in found.datasets} == {loaded.iris.dataset(key) for key in loaded.datasets}
+    with pytest.raises(SourceError):
+        harvest.read(loaded, f"{server}/catalog.ttl", "dcat")  # an address of a private network, unless it is trusted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cityorchestra_ld.errors import MappingError
 from cityorchestra_ld.mapping import Wanted, materialize, read_mapping, trace
 from cityorchestra_ld.model import Table
 
@@ -58,6 +60,7 @@ texts = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
 )
 rows = st.lists(st.tuples(texts, texts), max_size=12)
 few = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fewer = settings(few, max_examples=8)  # each maps five times
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def staged(folder: Path, cells: list[tuple[int, str, str]]) -> Table:
     path.write_bytes(out.getvalue().encode())
     return Table(
         name="data.csv", format="csv", path=path, original=path, label="data.csv", sha256="", size=1, records=len(cells),
-        columns=("id", "a", "b"), labels=("id", "a", "b"), nulls=(),
+        columns=("id", "a", "b"), labels=("id", "a", "b"), nulls=(), filled=(len(cells),) * 3,
     )  # fmt: skip
 
 
@@ -115,10 +118,10 @@ def test_cells_survive_and_terms_are_valid_and_injective(plans, cells):
     assert all(value.startswith(BASE) for value in by_predicate(quads, "relative").values())
 
 
-@few
+@fewer
 @given(rows, st.randoms(use_true_random=False))
 def test_order_and_repetition_of_rows_change_nothing(plans, cells, random):
-    """Rows in another order, or twice, give the same graph; the graph of a whole is the union of the graphs of its parts."""
+    """A second run, or rows in another order or twice, give the same graph; the whole is the union of its parts."""
     numbered = [(n, a, b) for n, (a, b) in enumerate(cells)]
     shuffled = numbered + numbered[:3]
     random.shuffle(shuffled)
@@ -126,6 +129,7 @@ def test_order_and_repetition_of_rows_change_nothing(plans, cells, random):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         whole = written(plans[0], folder, numbered)
+        assert written(plans[0], folder, numbered) == whole
         assert written(plans[0], folder, shuffled) == whole
         assert written(plans[0], folder, numbered[:cut]) | written(plans[0], folder, numbered[cut:]) == whole
 
@@ -156,6 +160,84 @@ def test_json_values_survive_with_their_types(plans, records):
     for n, (value, items) in enumerate(records):
         assert made.get((n, "v"), []) == ([] if value is None else [value])
         assert sorted(map(repr, made.get((n, "l"), []))) == sorted(repr(item) for item in items if item is not None)
+
+
+@fewer
+@given(st.lists(st.tuples(values, st.lists(values, max_size=4)), max_size=8), st.randoms(use_true_random=False))
+def test_order_and_repetition_of_json_records_change_nothing(plans, records, random):
+    """The same laws for JSON, whatever shapes the records of one document have."""
+    numbered = [{"id": n, "v": v, "l": items} for n, (v, items) in enumerate(records)]
+    shuffled = numbered + numbered[:3]
+    random.shuffle(shuffled)
+    cut = len(numbered) // 2
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        whole = from_json(plans[1], folder, numbered)
+        assert from_json(plans[1], folder, numbered) == whole
+        assert from_json(plans[1], folder, shuffled) == whole
+        assert from_json(plans[1], folder, numbered[:cut]) | from_json(plans[1], folder, numbered[cut:]) == whole
+
+
+def from_json(plan, folder: Path, document: list[dict[str, object]]) -> set[bytes]:
+    path = folder / "data.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    mapped(plan, folder, Table(name="data.json", format="json", path=path, original=path, label="d", sha256="", size=1))
+    return set((folder / "out.nq").read_bytes().split(b"\n"))
+
+
+TYPES = {
+    "integer": r"-?(0|[1-9][0-9]*)", "decimal": r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?", "boolean": "true|false",
+    "date": r"-?[0-9]{4,}-[0-9]{2}-[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})?", "double": r"\S+",
+}  # fmt: skip
+looks_typed = st.one_of(
+    st.from_regex(r"[+-]?[0-9]{0,4}\.?[0-9]{0,4}([eE]-?[0-9])?", fullmatch=True), st.dates().map(str), texts,
+    st.sampled_from(["true", "1", "0", "INF", "NaN", "-0", "-0.0", "2023-02-29", "2024-1-5", " 4 ", "1_000"]),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("typed")
+    made = {}
+    for name in TYPES:
+        maps = f'rml:reference "a" ; rml:datatype <http://www.w3.org/2001/XMLSchema#{name}>'
+        (folder / f"{name}.ttl").write_text(MAPPING.replace('rml:reference "a"', maps, 1), encoding="utf-8")
+        made[name] = read_mapping(folder / f"{name}.ttl", base_iri=BASE)
+    tags = MAPPING.replace('rml:reference "a"', 'rml:reference "b" ; rml:languageMap [ rml:reference "a" ]', 1)
+    (folder / "tags.ttl").write_text(tags, encoding="utf-8")
+    made["tags"] = read_mapping(folder / "tags.ttl", base_iri=BASE)
+    return made
+
+
+@few
+@given(st.lists(looks_typed, min_size=1, max_size=4), st.sampled_from(sorted(TYPES)))
+def test_any_text_is_a_valid_canonical_value_of_its_type_or_its_row_is_named(typed, cells, name):
+    rows = [(n, cell, "b") for n, cell in enumerate(cells)]
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            quads = mapped(typed[name], Path(folder), staged(Path(folder), rows))
+        except MappingError as error:
+            assert error.place.column == "a"
+            assert error.place.value == cells[error.place.row - 2]
+            assert not list(Path(folder).glob("out*"))
+            return
+    made = by_predicate(quads, "text")
+    assert made.keys() == set(range(len(cells)))
+    if name != "double":
+        assert all(re.fullmatch(TYPES[name], value) for value in made.values())
+
+
+@few
+@given(st.sampled_from(["fr", "en-GB", "x", "", "fr_FR", "FR", "de-", "zh-Hant-TW"]) | texts, texts)
+def test_any_text_is_a_language_tag_or_its_row_is_named(typed, tag, text):
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            quads = mapped(typed["tags"], Path(folder), staged(Path(folder), [(0, tag, text)]))
+        except MappingError as error:
+            assert (error.place.row, error.place.column, error.place.value) == (2, "a", tag)
+            return
+    found = [(q.object.value, q.object.language) for q in quads if q.predicate.value == "http://ex.org/text"]
+    assert found == [(text, tag.lower())]
 
 
 def python(literal: ox.Literal) -> object:

@@ -37,6 +37,15 @@ class Here:
         return worker.run_fast(str(data), shapes, cap, blank=blank)
 
 
+class Slow:
+    """The reference in this process."""
+
+    name, fast = "slow", False
+
+    def run(self, data: Path, shapes: bytes, budget: object, *, cap: int | None = None, blank: bool = True) -> Iterator[Row]:
+        return worker.run_reference(str(data), shapes, cap, blank=blank)
+
+
 def reduced(row: Row, shapes: ShapesGraph) -> tuple:
     return row.focus, path_of(row, shapes), row.value, row.component, row.severity, row.shape, tuple(sorted(row.messages))
 
@@ -94,23 +103,23 @@ rules = st.lists(st.tuples(targets, st.one_of(core, sparql, sparql)), min_size=1
 )
 
 
-def judge(folder: Path, shapes: ShapesGraph, data: list[str], context: list[str]) -> Counter:
+def judge(folder: Path, shapes: ShapesGraph, data: list[str], context: list[str], engine: Here | Slow) -> Counter:
     """Validate the way the product does, but in this process."""
     (folder / "data.nq").write_text("".join(data))
     (folder / "context.nq").write_text("".join(context))
     seen = survey(folder / "data.nq", [folder / "context.nq"] if context else [], shapes, folder)
-    job = Run(shapes, seen, [Here()], Limits(report_samples=10_000), folder, Tally(10_000))
+    job = Run(shapes, seen, [engine], Limits(report_samples=10_000), folder, Tally(10_000))
     job.all()
     found = Counter(reduced(row, shapes) for row in job.tally.kept())
     assert job.tally.total == found.total()
     return found
 
 
-def plainly(folder: Path, shapes: ShapesGraph, data: list[str], context: list[str]) -> Counter:
+def plainly(folder: Path, shapes: ShapesGraph, data: list[str], context: list[str], engine: Here | Slow) -> Counter:
     """Validate all triples at once, node by node, and keep the results about nodes of the data."""
     whole = folder / "whole.nq"
     whole.write_text("".join([*data, *context]))
-    rows = worker.run_fast(str(whole), engine_shapes(shapes, shapes.targeted), None, blank=True)
+    rows = engine.run(whole, engine_shapes(shapes, shapes.targeted), None)
     ours = (row for row in rows if not context or belongs(row.focus, data, shapes.shapes[shapes.shapes[row.shape].root]))
     return Counter(reduced(row, shapes) for row in ours)
 
@@ -143,7 +152,17 @@ def test_every_way_of_asking_gives_the_results_of_one_plain_validation(
         (folder / "shapes.ttl").write_text(PREFIXES + text)
         shapes = load_shapes([folder / "shapes.ttl"], base_iri="https://base.example/")
         data, context = graph[: max(1, cutting)], graph[max(1, cutting) :]
-        assert judge(folder, shapes, data, context) == plainly(folder, shapes, data, context)
+        assert judge(folder, shapes, data, context, Here()) == plainly(folder, shapes, data, context, Here())
+
+
+@settings(max_examples=15, deadline=None)
+@given(graph=graphs, text=rules)
+def test_the_reference_gives_the_same_results_when_a_query_judges_all_nodes_at_once(graph: list[str], text: str) -> None:
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "shapes.ttl").write_text(PREFIXES + text)
+        shapes = load_shapes([folder / "shapes.ttl"], base_iri="https://base.example/")
+        assert judge(folder, shapes, graph, [], Slow()) == plainly(folder, shapes, graph, [], Slow())
 
 
 def test_flat_queries_are_judged_set_by_set_and_others_are_not(tmp_path: Path) -> None:

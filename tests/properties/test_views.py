@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pyoxigraph as ox
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,6 @@ quads = st.lists(
         st.sampled_from(GRAPHS),
     ),
     max_size=25,
-    unique_by=lambda quad: str(quad.triple),  # triples that graphs share are the subject of tests/unit/store/test_merge.py
 )
 infos = st.tuples(
     *(
@@ -61,6 +61,10 @@ QUERIES = [  # %D: where FROM and FROM NAMED stand; %G and %N: a graph and a nod
     "SELECT ?s ?o %D { ?s !(<http://p/1>|^<http://p/2>) ?o }",
     "SELECT ?g ?s ?o %D { GRAPH ?g { ?s <http://p/1>+ ?o } }",
     "SELECT ?s %D { { SELECT ?s { GRAPH ?g { ?s ?p ?o } } } UNION { { SELECT ?s { ?s ?p <%N> } } } }",
+    "SELECT (COUNT(DISTINCT ?g) AS ?n) %D { GRAPH ?g { } }",
+    "SELECT ?g ?s %D { VALUES (?g ?s) { (<%G> UNDEF) (UNDEF <%N>) } GRAPH ?g { ?s ?p ?o } }",
+    "SELECT ?s (EXISTS { GRAPH ?g { ?s (<http://p/1>|!<http://p/1>)* <%N> } } AS ?there) %D { ?s ?p ?o }",
+    "DESCRIBE ?o %D { <%N> (<http://p/1>|<http://p/2>)* ?o }",
     "SELECT ?o ?x %D { ?s ?p ?o LATERAL { SELECT ?x { GRAPH <%G> { ?o ?p ?x } } } }",
     "ASK %D { <%N> ?p ?o }",
     "ASK %D { GRAPH <%G> { <%N> ?p ?o } }",
@@ -127,17 +131,31 @@ def alone(content: list[ox.Quad], text: str, seen: View) -> tuple[str, ...]:
     return in_order(result.serialize(format=ox.QueryResultsFormat.JSON) or b"", "solutions")
 
 
-@given(
-    content=quads,
-    graphs=infos,
-    principal=principals,
-    protocol=st.tuples(asked, asked),
-    clauses=st.tuples(asked, asked),
-    graph=st.sampled_from((*GRAPHS, "http://g/none")),
-    node=st.sampled_from(NODES),
-)
-@settings(max_examples=150, deadline=None)
-def test_an_answer_is_that_of_a_store_with_the_views_graphs_only(
+CASES = {
+    "content": quads,
+    "graphs": infos,
+    "principal": principals,
+    "protocol": st.tuples(asked, asked),
+    "clauses": st.tuples(asked, asked),
+    "graph": st.sampled_from((*GRAPHS, "http://g/none")),
+    "node": st.sampled_from(NODES),
+}
+
+
+@given(**CASES)
+@settings(max_examples=60, deadline=None)
+def test_an_answer_is_that_of_a_store_with_the_views_graphs_only(**case) -> None:
+    check(**case)
+
+
+@pytest.mark.slow
+@given(**CASES)
+@settings(max_examples=1000, deadline=None)
+def test_a_thousand_views_show_nothing_else(**case) -> None:
+    check(**case)
+
+
+def check(
     content: list[ox.Quad],
     graphs: tuple[GraphInfo, ...],
     principal: Principal,

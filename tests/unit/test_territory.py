@@ -98,3 +98,38 @@ def test_a_folder_without_a_territory_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         load_territory(tmp_path)
     assert "--territory" in raised.value.render()
+
+
+SERVER = """
+[store]
+kind = "sparql"
+[store.server]
+query = "http://127.0.0.1:3030/ds/query"
+update = "http://127.0.0.1:3030/ds/update"
+data = "http://127.0.0.1:3030/ds/data"
+user = "publisher"
+password_env = "STORE_PASSWORD"
+"""
+
+
+def test_a_store_on_a_sparql_server_is_read_with_its_settings(tmp_path: Path) -> None:
+    server = load_territory(write(tmp_path, TERRITORY + SERVER)).server
+    assert server is not None
+    assert (server.data, server.user, server.product) == ("http://127.0.0.1:3030/ds/data", "publisher", "standard")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('kind = "sparql"', 'kind = "sparkle"', "sparkle"),
+        ('kind = "sparql"', "", "embedded"),
+        ("password_env", "pasword_env", "password_env"),
+        ('user = "publisher"', 'product = "oracle"', "product"),
+        ('data = "http://127', 'data = "ftp://127', "ftp"),
+        ('data = "http://127', 'data = "http://me:secret@127', "password_env"),
+    ],
+)
+def test_a_mistake_in_the_settings_of_a_server_is_named(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        load_territory(write(tmp_path, (TERRITORY + SERVER).replace(old, new)))
+    assert said in str(raised.value)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from cityorchestra_ld import draft, pipeline, stages
@@ -45,6 +47,17 @@ FEATURES = json.dumps(
 ).encode()
 
 
+def workbook() -> bytes:
+    """Write the car parks as a workbook with a title above the header."""
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    for row in ["Parcs relais", *PARKINGS.decode("cp1252").splitlines()]:
+        sheet.append(row.split(";"))
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Territory:
     """Make an empty territory with the reference ontology and common rules."""
@@ -56,7 +69,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Territory:
     return load_territory(folder)
 
 
-FILES = {"parkings.csv": PARKINGS, "conso.csv": FIGURES, "arbres.geojson": FEATURES}
+FILES = {"parkings.csv": PARKINGS, "conso.csv": FIGURES, "arbres.geojson": FEATURES, "parcs.xlsx": workbook()}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +85,9 @@ def drafted(place: Territory, name: str, data: bytes) -> stages.DraftOutcome:
     return stages.try_draft(place, f"rennes-metropole/{file.stem}", file, title=None, replace=False)
 
 
-@pytest.mark.parametrize(("name", "triples"), [("parkings.csv", 30), ("conso.csv", 359), ("arbres.geojson", 45)])
+@pytest.mark.parametrize(
+    ("name", "triples"), [("parkings.csv", 30), ("conso.csv", 359), ("arbres.geojson", 45), ("parcs.xlsx", 30)]
+)
 def test_a_draft_checks_maps_and_validates_as_it_is_written(outcomes: Outcomes, name: str, triples: int) -> None:
     outcome = outcomes[name]
     assert outcome.failure is None, outcome.failure and outcome.failure.message.en
@@ -129,7 +144,7 @@ def test_records_and_geometries_of_json_are_found(place: Territory, outcomes: Ou
     assert "[co:Tree~iri, geo:Feature~iri]" in mapping
 
 
-@pytest.mark.parametrize("name", ["parkings.csv", "arbres.geojson"])
+@pytest.mark.parametrize("name", ["parkings.csv", "arbres.geojson", "parcs.xlsx"])
 def test_the_broken_example_of_a_draft_is_refused_as_its_report_says(place: Territory, outcomes: Outcomes, name: str) -> None:
     key = outcomes[name].outline.key
     case = next((place.root / "examples" / key / "broken").iterdir())

@@ -27,6 +27,17 @@ def test_counts_are_right_for_lists_and_joins(bench, json_rule):
     assert report.quads == 2 + 4 == len(bench.quads())
 
 
+def test_what_the_staging_counted_is_not_read_again_but_checked(bench, csv_rule):
+    plan = bench.plan(csv_rule('rml:reference "n"', 'rml:reference "id"'))
+    tables = bench.tables({"data.csv": "id,n\n1,a\n2,\n3,b\n"})
+    table = replace(tables["data.csv"], records=3, filled=(3, 2))
+    report = materialize(plan, {"data.csv": table}, bench.folder / "out.nq")
+    assert (report.quads, report.per_map) == (5, {"Rule": 5})
+    assert len(bench.quads()) == 5
+    with pytest.raises(MappingError, match="3 of 4 records"):
+        materialize(plan, {"data.csv": replace(table, records=4, filled=(4, 2))}, bench.folder / "out.nq")
+
+
 def test_an_empty_table_gives_an_empty_graph(bench, csv_rule):
     report = bench.report(csv_rule('rml:reference "n"'), {"data.csv": "id,n\n"})
     assert (report.quads, report.records) == (0, {"data.csv": 0})

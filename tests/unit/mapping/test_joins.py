@@ -93,11 +93,11 @@ def test_triples_without_graph_go_to_the_default_graph_that_was_asked(bench, csv
     from cityorchestra_ld.mapping import materialize
 
     more = 'rml:predicateObjectMap [ rml:predicate ex:q ; rml:object "z" ; rml:graph ex:own, rml:defaultGraph ] ;'
-    plan = bench.plan(csv_rule('rml:reference "n"', more=more))
+    plan = bench.plan(csv_rule('rml:reference "n"', subject='rml:template "http://ex.org/{id}" ; rml:class ex:C', more=more))
     tables = bench.tables({"data.csv": "id,n\n1,a\n"})
     materialize(plan, tables, bench.folder / "out.nq", default_graph="http://g.org/d")
     assert {(quad.predicate.value[-2:], str(quad.graph_name)) for quad in bench.quads()} == {
-        ("p0", "<http://g.org/d>"), ("/q", "<http://ex.org/own>"), ("/q", "<http://g.org/d>"),
+        ("pe", "<http://g.org/d>"), ("p0", "<http://g.org/d>"), ("/q", "<http://ex.org/own>"), ("/q", "<http://g.org/d>"),
     }  # fmt: skip
 
 

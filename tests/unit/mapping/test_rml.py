@@ -112,7 +112,7 @@ BAD = {
     "constant of another type": ('rml:constant "a" ; rml:termType rml:BlankNode', {}, "not an rml:BlankNode"),
     "unknown function": ("rml:functionExecution [ rml:function fn:nope ]", {}, "not allowed"),
     "pair without object": ('rml:reference "n"', {"more": "rml:predicateObjectMap [ rml:predicate ex:p ] ;"}, "one object"),
-    "targets": ('rml:reference "n" ; rml:logicalTarget [ a rml:LogicalTarget ]', {}, "Targets"),
+    "targets": ('rml:reference "n" ; rml:logicalTarget [ a rml:LogicalTarget ]', {}, "A target is a file"),
     "unknown parent": ("rml:parentTriplesMap ex:nowhere", {}, "names no rule"),
 }
 

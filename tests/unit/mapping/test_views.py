@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from cityorchestra_ld.errors import MappingError
@@ -84,6 +86,25 @@ def test_a_cell_that_holds_json_is_opened(bench):
     """
     files = {"a.csv": 'id,j\n1,"{""x"":[{""v"":5},{""v"":""t""}]}"\n2,no json\n3,\n'}
     assert bench.values(mapping, files) == {'"5"^^<http://www.w3.org/2001/XMLSchema#integer>', '"t"'}
+
+
+def test_csv_inside_a_value_of_json_is_opened_as_rfc_4180_says(bench):
+    mapping = """
+    <#source> rml:source [ a rml:RelativePathSource ; rml:path "a.json" ] ; rml:referenceFormulation rml:JSONPath ;
+      rml:iterator "$[*]" .
+    <#view> rml:viewOn <#source> ; rml:field [ rml:fieldName "id" ; rml:reference "$.id" ] ;
+      rml:field [ rml:fieldName "t" ; rml:reference "$.t" ; rml:field [ rml:referenceFormulation rml:CSV ;
+        rml:fieldName "row" ; rml:field [ rml:fieldName "v" ; rml:reference "a column" ] ] ] .
+    <#R> rml:logicalSource <#view> ; rml:subjectMap [ rml:template "http://ex.org/{id}/{t.row.#}" ] ;
+      rml:predicateObjectMap [ rml:predicate ex:v ; rml:objectMap [ rml:reference "t.row.v" ] ] .
+    """
+    text = 'n,a column\r\n1,"x, ""y""\nz"\r\n2,\n3\n'
+    files = {"a.json": json.dumps([{"id": "a", "t": text}, {"id": "b", "t": None}, {"id": "c", "t": "n,a column"}])}
+    got = bench.run(mapping, files)
+    assert got == {
+        '<http://ex.org/a/0> <http://ex.org/v> "x, \\"y\\"\\nz"',
+        '<http://ex.org/a/1> <http://ex.org/v> ""',
+    }
 
 
 def test_views_that_define_each_other_are_refused_with_a_line(bench):

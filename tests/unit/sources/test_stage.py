@@ -1,6 +1,7 @@
 """Staging: JSON, names, sizes and what the operating system refuses."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,3 +113,15 @@ def test_what_was_found_is_said_in_both_languages(tmp_path):
     lines = describe(put(tmp_path, "[]"))
     assert lines[0].fr == "partner.json : 2 octets."
     assert [line.en for line in lines] == ["partner.json: 2 bytes.", "Encoding recognised: utf-8."]
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.csv", b"id,name\n1,x\n2,y\n"), ("a.json", b'[{"id": 1}]')])
+def test_a_source_can_be_staged_again_in_the_same_folder(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(text)
+    spec = SourceSpec(name=name, path=path, format="json" if name.endswith("json") else "csv")
+    first, second = (stage(spec, tmp_path / "out", Limits()) for _ in range(2))
+    assert first == second and second.original.read_bytes() == second.path.read_bytes() == path.read_bytes() == text
+    if spec.format == "csv":
+        later = stage(replace(spec, skip_until="1", header=True), tmp_path / "out", Limits())
+        assert (later.records, later.columns) == (1, ("1", "x"))

@@ -52,6 +52,23 @@ def test_shared_triples_count_once_through_all_changes(store: EmbeddedStore, cha
     assert store.verify(deep=True) == ()
 
 
+def test_the_largest_graph_is_not_copied(store: EmbeddedStore, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cityorchestra_ld.store.merge._LARGE", 50)
+    first = store.publish(
+        [change("a/large", *lines(*range(100))), change("b/small", *lines(200, 201, 0)), change("c/z", *lines(0))]
+    )
+    merged = read_manifest(first.path).merged
+    assert merged is not None
+    assert (merged.beside, merged.triples) == (first.graphs[0].graph, 2)
+    assert plain_count(first) == 102
+    second = store.publish([change("a/large", *lines(*range(5, 100), 200))])  # what was covered is seen again, once
+    assert plain_count(second) == 98
+    third = store.publish([change("a/large", *lines(1))])  # no longer most of it
+    merged = read_manifest(third.path).merged
+    assert (plain_count(third), merged and merged.beside) == (4, None)
+    assert all(store.verify(number, deep=True) == () for number in (1, 2, 3))
+
+
 @pytest.mark.parametrize("number", [50, 30_000])
 def test_sharing_that_begins_with_a_small_or_large_change_is_noticed(store: EmbeddedStore, change: Change, number: int) -> None:
     store.publish([change("a/x", *lines(*range(40_000))), change("b/y", *lines(50_000))])

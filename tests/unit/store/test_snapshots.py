@@ -17,6 +17,7 @@ from cityorchestra_ld.store import snapshots
 from cityorchestra_ld.store.generations import Layout
 from cityorchestra_ld.store.normal import Normaliser
 from cityorchestra_ld.store.snapshots import compare, keep_snapshot, read_lines
+from cityorchestra_ld.store.sorting import mark_lines
 
 
 def keep(folder: Path, text: str, scope: str = "d") -> tuple[list[str], snapshots.Snapshot]:
@@ -79,6 +80,58 @@ def test_large_content_is_sorted_in_parts_on_disk(tmp_path: Path, monkeypatch: p
     parts, _ = keep(tmp_path / "b", text)
     assert parts == whole
     assert list((tmp_path / "b" / "store" / "scratch").iterdir()) == []
+
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=6) | st.sampled_from(
+    ['"', "\\", "\n", "\r", "\t", "\x7f", "\ufffe", "\U0010ffff"]
+)
+NODES = st.sampled_from(["<http://x.org/é/%20?q=1#f>", "<http://x.org/a|b>", "<x:y>", "_:b0", "<http://x.org:80/\u00a0>"])
+OBJECTS = st.one_of(
+    NODES,
+    TEXTS.map(lambda text: str(ox.Literal(text))),
+    TEXTS.map(lambda text: '"' + text.translate({34: '\\"', 92: "\\\\", 10: "\\n", 13: "\\r"}) + '"@fr'),
+    st.sampled_from(["1", "01", "1.50", "0.5", "-0", "true", "2024-01-01", "x"]).flatmap(
+        lambda text: st.sampled_from(["integer", "decimal", "boolean", "date", "string", "double"]).map(
+            lambda name: f'"{text}"^^<{XSD}{name}>'
+        )
+    ),
+)
+STATEMENTS = st.tuples(
+    NODES, st.just("<http://x.org/p>"), OBJECTS, st.sampled_from(["", " <http://g.org/1>", " <http://g.org/2>"])
+)
+
+
+@given(st.lists(STATEMENTS, min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_lines_that_are_recognised_as_they_should_be_are_so(
+    tmp_path_factory: pytest.TempPathFactory, statements: list[tuple[str, str, str, str]]
+) -> None:
+    """A large file gives the snapshot that a small one gives, or the same error."""
+    text = "".join(f"{s} {p} {o}{g} .\n" for s, p, o, g in statements)
+    results: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        for large in (0, 1 << 30):
+            patch.setattr(snapshots, "_LARGE", large)
+            folder = tmp_path_factory.mktemp("large")
+            try:
+                results.append(keep(folder, text))
+            except StoreError as error:
+                results.append((str(error.message), error.place and (error.place.line, error.place.column_number)))
+    assert results[0] == results[1]
+
+
+def test_most_lines_of_a_mapping_need_no_second_look(tmp_path: Path) -> None:
+    content = tmp_path / "content.nq"
+    good = [
+        '<http://x.org/é> <http://x.org/p> "a \\"b\\" \\\\ \\n"@fr <http://g.org/1> .',
+        f'<http://x.org/a%20b> <http://x.org/p> "48.1"^^<{XSD}decimal> <http://g.org/1> .',
+    ]
+    content.write_text("\n".join([*good, '<http://x.org/a> <http://x.org/p> "1.0E0"^^<x:t> <http://g.org/1> .', ""]))
+    marked = mark_lines(content, tmp_path / "marked")
+    assert marked is not None
+    found = marked.read_text().splitlines()
+    assert found[:2] == [line.replace(" <http://g.org/1>", "") for line in good]
+    assert found[2].startswith("\x01<http://x.org/a>")
 
 
 @given(old=st.sets(st.integers(0, 40)), new=st.sets(st.integers(0, 40)))

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from cityorchestra_ld.store.waiting import FairQueue, QueueFullError
+from cityorchestra_ld.store.waiting import FairQueue, QueueFullError, Spending
 
 
 def test_clients_are_served_in_turn_and_not_by_how_much_they_ask() -> None:
@@ -21,11 +21,11 @@ def test_clients_are_served_in_turn_and_not_by_how_much_they_ask() -> None:
         tasks = [asyncio.create_task(ask(client)) for client in ("greedy", "greedy", "greedy", "greedy", "a", "b")]
         await asyncio.sleep(0)
         for item in range(6):
-            assert queue.offer(item)
+            assert queue.offer(item) is not None
             await asyncio.sleep(0)
         await asyncio.gather(*tasks)
         assert len(queue) == 0
-        assert not queue.offer(7)
+        assert queue.offer(7) is None
         return served
 
     assert asyncio.run(scenario()) == ["greedy", "a", "b", "greedy", "greedy", "greedy"]
@@ -51,7 +51,7 @@ def test_who_leaves_in_the_moment_of_the_offer_gives_it_back() -> None:
         queue: FairQueue[int] = FairQueue(5, given_back.append)
         task = asyncio.create_task(queue.wait("a"))
         await asyncio.sleep(0)
-        assert queue.offer(1)
+        assert queue.offer(1) == "a"
         task.cancel()  # before the task runs again
         await asyncio.gather(task, return_exceptions=True)
         return given_back
@@ -70,3 +70,21 @@ def test_closing_sends_everybody_away() -> None:
         return results
 
     assert [str(result) for result in asyncio.run(scenario())] == ["closing"] * 3
+
+
+def test_who_cost_least_of_late_comes_first_and_who_cost_too_much_may_wait() -> None:
+    async def scenario() -> list[str | None]:
+        now = [0.0]
+        spending = Spending(lambda: now[0])
+        spending.add("heavy", 8.0)
+        spending.add("light", 0.5)
+        queue: FairQueue[int] = FairQueue(5, lambda item: None, spending.of)
+        tasks = [asyncio.create_task(queue.wait(client)) for client in ("heavy", "light", "new")]
+        await asyncio.sleep(0)
+        took = [queue.offer(n, most=1.0) for n in range(3)]
+        now[0] = 240.0  # four times half of it forgotten
+        took.append(queue.offer(3, most=1.0))
+        await asyncio.gather(*tasks)
+        return took
+
+    assert asyncio.run(scenario()) == ["new", "light", None, "heavy"]

@@ -8,7 +8,7 @@ import pytest
 
 from cityorchestra_ld.errors import ShapesError
 from cityorchestra_ld.model import Limits, Severity
-from cityorchestra_ld.validation import check, load_shapes, run, validate
+from cityorchestra_ld.validation import check, load_shapes, run, sandbox, validate
 from cityorchestra_ld.validation.sandbox import EngineRefusedError
 
 STOP = """ex:S a sh:NodeShape ; sh:targetClass ex:Stop ; sh:property ex:code .
@@ -236,3 +236,20 @@ def test_the_reference_answers_when_the_fast_engine_refuses_and_the_report_says_
     assert len(report.results) == 1
     with pytest.raises(ShapesError, match="not today"):
         judged(STOP, "ex:a a ex:Stop .", engine="fast")
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [("    import shacl\n", "    import no_such_engine\n"), ("{first + number}", "{first + number + 1}")],
+    ids=["is not installed here", "counts blank nodes another way"],
+)
+def test_the_reference_answers_when_the_fast_engine(
+    line: str, instead: str, judged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = sandbox.WORKER.read_text(encoding="utf-8")
+    assert line in text
+    (tmp_path / "worker.py").write_text(text.replace(line, instead), encoding="utf-8")
+    monkeypatch.setattr(sandbox, "WORKER", tmp_path / "worker.py")
+    report = judged(STOP, "_:b a ex:Stop .")
+    assert report.engine.startswith("pyshacl ")
+    assert len(report.results) == 1

@@ -85,3 +85,21 @@ def test_a_custom_component_is_opaque(seen) -> None:
     component = """ex:Component a sh:ConstraintComponent ; sh:parameter [ sh:path ex:limit ] ;
         sh:validator [ a sh:SPARQLAskValidator ; sh:ask "ASK { FILTER($value < $limit) }" ] ."""
     assert seen(f"{component} ex:S sh:targetClass ex:C ; ex:limit 3 .") is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ("sh:property [ sh:path ( ex:p ex:q ) ; sh:minCount 1 ]", False),
+        ("sh:property [ sh:path [ sh:inversePath ex:p ] ; sh:minCount 1 ]", False),
+        ("sh:property [ sh:path [ sh:inversePath ( ex:p ex:q ) ] ; sh:minCount 1 ]", False),
+        ("sh:property [ sh:path ( [ sh:inversePath ex:p ] ex:q ) ; sh:minCount 1 ]", False),
+        ("sh:property [ sh:path ( ex:p [ sh:inversePath ex:q ] ) ; sh:minCount 1 ]", True),
+        ("sh:property [ sh:path ex:p ; sh:node [ sh:property [ sh:path [ sh:inversePath ex:q ] ; sh:maxCount 1 ] ] ]", True),
+        ("sh:sparql [ sh:select 'SELECT $this { $this <x:p> ?a . ?b <x:p> ?a }' ]", True),
+        ("sh:sparql [ sh:select 'SELECT $this { $this <x:p> ?a . ?a <x:p> ?b }' ]", False),
+    ],
+)  # fmt: skip
+def test_a_shape_turns_back_when_it_comes_back_from_a_node_that_others_may_share(rules: str, expected: bool, shapes) -> None:
+    loaded = shapes(f"ex:S sh:targetClass ex:C ; {rules} .")
+    assert navigate(loaded, loaded.targeted[0]).turns_back is expected

@@ -96,11 +96,29 @@ def test_two_runs_compare_as_new_fixed_and_remaining(file, shapes) -> None:
     rules = shapes(RULES)
     before = validate(file('ex:a a ex:Stop . ex:b a ex:Stop ; ex:c "12" .'), rules)
     now = validate(file('ex:a a ex:Stop . ex:b a ex:Stop ; ex:c "1234" ; ex:z 99 .'), rules)
-    changes = {
-        (change.group.component.removesuffix("ConstraintComponent"), change.state, change.before, change.now)
-        for change in compare(before, now)
+    comparison = compare(before, now)
+    assert {(c.group.component.removesuffix("ConstraintComponent"), c.state) for c in comparison.groups} == {
+        ("MinCount", "remaining"),
+        ("Pattern", "fixed"),
+        ("MaxInclusive", "new"),
     }
-    assert changes == {("MinCount", "remaining", 1, 1), ("Pattern", "fixed", 1, 0), ("MaxInclusive", "new", 0, 1)}
+    assert (comparison.new, comparison.fixed, comparison.remaining) == (1, 1, 1)
+
+
+def test_a_result_that_moved_to_another_node_is_one_fixed_and_one_new(file, shapes) -> None:
+    rules = shapes(RULES)
+    before, now = (validate(file(text), rules) for text in ("ex:a a ex:Stop .", "ex:b a ex:Stop ."))
+    (change,) = compare(before, now).groups
+    assert (change.new, change.fixed, change.remaining) == (1, 1, 0)
+
+
+def test_groups_with_more_results_than_shown_are_compared_by_count(file, shapes) -> None:
+    rules = shapes(RULES)
+    few = Limits(report_samples=1)
+    before = validate(file("ex:a a ex:Stop . ex:b a ex:Stop . ex:c a ex:Stop ."), rules, limits=few)
+    now = validate(file("ex:c a ex:Stop ."), rules, limits=few)
+    (change,) = compare(before, now).groups
+    assert (change.new, change.fixed, change.remaining) == (0, 2, 1)
 
 
 def test_text_says_verdict_cells_and_messages_in_both_languages(made) -> None:

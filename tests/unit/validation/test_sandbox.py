@@ -95,11 +95,20 @@ def test_no_context_is_fetched_for_data(text: str, listener, file, shapes) -> No
     assert not calls
 
 
-def run_confined(code: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a process that confines itself the way the worker does."""
+def run_confined(code: str, *, confined: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run code in a process that confines itself the way the worker does, or does not."""
     start = f"import importlib.util as u; s = u.spec_from_file_location('worker', {str(WORKER)!r}); w = u.module_from_spec(s)"
-    program = f"{start}; s.loader.exec_module(w); how = w.deny_network()\n{code}\nprint(how)"
+    program = f"{start}; s.loader.exec_module(w); how = {'w.deny_network()' if confined else None}\n{code}\nprint(how)"
     return subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize("confined", [False, True])
+def test_what_calls_out_in_a_free_process_does_not_in_a_confined_one(confined: bool, listener) -> None:
+    url, calls = listener
+    query = f"SELECT * {{ SERVICE SILENT <{url}> {{ ?a ?b ?c }} }}"
+    done = run_confined(f"import pyoxigraph\nlist(pyoxigraph.Store().query({query!r}))", confined=confined)
+    assert done.stdout.split()[-1:] == (["seccomp" if sys.platform.startswith("linux") else "python"] if confined else ["None"])
+    assert bool(calls) is not confined
 
 
 def test_sockets_and_programs_are_denied_by_the_kernel_where_it_can() -> None:

@@ -55,6 +55,48 @@ PREFIX gtfs: <http://vocab.gtfs.org/terms#>
 SELECT (COUNT(?stop) AS ?n) WHERE { ?stop a gtfs:Stop }
 """
 
+HOME = """#+ title.fr: Combien d'arrêts sans nom ?
+#+ title.en: How many stops?
+#+ answer.fr: Il y en a {n}.
+#+ answer.en: There are {n}.
+#+ show: figures
+#+ column.n.fr: arrêts
+SELECT (COUNT(?stop) AS ?n) WHERE { ?stop a <http://vocab.gtfs.org/terms#Stop> }
+"""
+
+PLACES = """#+ title.fr: Les communes
+#+ title.en: The communes
+#+ show: map table
+#+ label: name
+#+ link.name: place
+SELECT ?place ?name WHERE { ?place a <http://rdf.insee.fr/def/geo#Commune> ; <http://rdf.insee.fr/def/geo#nom> ?name }
+"""
+
+COMMUNE = """#+ theme.fr: Population
+#+ title.fr: Habitants
+#+ title.en: Inhabitants
+#+ show: lines bars
+#+ label: when
+#+ column.value.fr: habitants
+SELECT ?when ?value WHERE {
+  VALUES ?place { UNDEF }
+  ?figure <http://purl.org/linked-data/sdmx/2009/dimension#refArea> ?place ;
+          <http://purl.org/linked-data/sdmx/2009/dimension#refPeriod> ?when ;
+          <http://purl.org/linked-data/sdmx/2009/measure#obsValue> ?value .
+}
+"""
+
+STOPS_THERE = """#+ theme.fr: Mobilité
+#+ title.fr: Arrêts
+#+ title.en: Stops
+#+ show: map
+#+ place: stop
+SELECT ?stop WHERE {
+  VALUES ?place { UNDEF }
+  ?stop <http://purl.org/dc/terms/spatial> ?place ; a <http://vocab.gtfs.org/terms#Stop>
+}
+"""
+
 PREFIXES = f"""
 @prefix co: <{BASE}def/co#> .
 @prefix dct: <http://purl.org/dc/terms/> .
@@ -105,7 +147,10 @@ co:indicator a owl:ObjectProperty ; rdfs:isDefinedBy <def/co> ; rdfs:label "indi
   skos:definition "Ce que le chiffre mesure."@fr , "What the figure measures."@en .
 co:Tree a owl:Class ; rdfs:isDefinedBy <def/co> ; rdfs:label "Arbre"@fr , "Tree"@en .
 """
-CODES = '<id/code/indicator/population> a skos:Concept ; skos:prefLabel "Population"@fr , "Population"@en .'
+CODES = """
+<id/code/indicator/population> a skos:Concept ; skos:inScheme <id/code/indicator> ;
+  skos:prefLabel "Population"@fr , "Population"@en .
+"""
 SECRET = '<id/secret/1> a gtfs:Stop ; rdfs:label "Ne pas montrer" ; dct:spatial <id/stop/1001> .'
 SCENARIO = '<id/stop/1001> gtfs:code "9999" . <id/scenario/2030> a co:Scenario ; rdfs:label "Et si"@fr .'
 
@@ -120,6 +165,9 @@ def make_city(root: Path) -> Territory:
     """Write a territory folder and publish its graphs."""
     write(root / "territory.toml", TOML)
     write(root / "queries" / "competency" / "stops.rq", QUERY)
+    pages = root / "queries" / "pages"
+    for name, text in (("home/1", HOME), ("territory/1", PLACES), ("commune/1", COMMUNE), ("commune/2", STOPS_THERE)):
+        write(pages / f"{name}.rq", text)
     example = f'example = "{BASE}id/stop/1001"'
     illustration = 'illustration = { fr = "Chiffres inventés.", en = "Invented figures." }'
     for key, licence, further in (
@@ -170,7 +218,9 @@ def publish(territory: Territory, stops: str) -> None:
     changes.append(
         GraphChange(info=GraphInfo(graph=graph("catalog"), role="catalog"), content=record.write(folder / "catalog.nt"))
     )
-    with open_store(territory.state / "store", territory.limits, keep=territory.keep_generations) as store:
+    with open_store(
+        territory.state / "store", territory.limits, keep=territory.keep_generations, base_iri=territory.base_iri
+    ) as store:
         store.publish(changes)
 
 
@@ -190,13 +240,13 @@ def client(city: Territory):
         yield client
 
 
-@pytest.fixture(name="make_city")
+@pytest.fixture(name="make_city", scope="session")
 def _make_city():
     """Return the function that makes a city of a test's own."""
     return make_city
 
 
-@pytest.fixture(name="publish_stops")
+@pytest.fixture(name="publish_stops", scope="session")
 def _publish_stops():
     """Return the function that publishes other stops."""
     return publish

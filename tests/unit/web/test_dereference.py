@@ -274,7 +274,7 @@ def test_links_lead_to_the_other_forms_the_record_and_the_licence(client):
         '<http://spdx.org/licenses/etalab-2.0>; rel="license"',
     ):
         assert part in link
-    assert 'type="text/turtle"' not in link
+    assert "</doc/stop/1001.ttl>" not in link
     assert 'rel="describedby"' in client.get("/id/stop/1001").headers["link"]
 
 

@@ -18,11 +18,20 @@ paths = st.one_of(
 
 
 @several
-@given(accept=header_text, language=header_text, tag=header_text, since=header_text)
-def test_any_header_gets_an_answer(client, accept, language, tag, since):
+@given(accept=header_text, language=header_text, tag=header_text, since=header_text, profile=header_text)
+def test_any_header_gets_an_answer(client, accept, language, tag, since, profile):
     headers = {"accept": accept, "accept-language": language, "if-none-match": tag, "if-modified-since": since}
+    headers["accept-profile"] = profile
     for path in ("/doc/stop/1001", "/catalog", "/sparql?query=ASK%7B%7D", "/"):
         assert client.get(path, headers=headers).status_code in {200, 304, 406}
+
+
+@several
+@given(moment=header_text, profile=st.text(max_size=20), page=st.text(max_size=20))
+def test_any_moment_profile_and_page_get_an_answer(client, moment, profile, page):
+    assert client.get("/doc/stop/1001", headers={"accept-datetime": moment}).status_code in {302, 400}
+    assert client.get("/doc/stop/1001", params={"_profile": profile}).status_code in {200, 406}
+    assert client.get("/doc/stop/1001", params={"page": page}).status_code in {200, 400, 404}
 
 
 @several

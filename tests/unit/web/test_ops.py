@@ -62,7 +62,7 @@ def test_a_publication_is_noticed_without_a_restart(tmp_path, make_city, publish
         assert after.status_code == 200
         assert "Nouveau nom" in after.text
         assert after.headers["etag"] != before.headers["etag"]
-        assert client.get("/id/stop/nameless").status_code == 404
+        assert client.get("/id/stop/nameless").status_code == 410
         assert client.get("/sparql", params={"query": count, "format": "csv"}).text.split() == ["n", "1"]
 
 

@@ -14,6 +14,13 @@ XHTML = "{http://www.w3.org/1999/xhtml}"
 PAGES = [
     "/",
     "/catalog",
+    "/catalog?state=described&amp;q=jeu".replace("&amp;", "&"),
+    "/search?q=republique",
+    "/territory",
+    "/territory/commune/35238",
+    "/story",
+    "/quality/ville/stops",
+    "/provenance?iri=https://id.example/id/stop/1001",
     "/sparql",
     "/sparql?query=SELECT+*+%7B%3Fs+%3Fp+%3Fo%7D+LIMIT+300",
     "/def/co",
@@ -30,6 +37,7 @@ PAGES = [
     "/nothing",
     "/sparql?query=SELECT",
 ]
+ABSENT = ("/nothing", "/sparql?query=SELECT", "/story", "/quality/ville/stops")  # here these are pages of an error
 
 
 def read(client, address, **headers):
@@ -63,15 +71,18 @@ def test_every_page_is_well_formed_and_can_be_walked_by_ear(client, address, lan
 
 
 @pytest.mark.parametrize("address", PAGES)
-def test_no_page_runs_a_script_or_fetches_from_elsewhere(client, address):
+def test_pages_run_our_scripts_only_and_fetch_nothing_from_elsewhere(client, address):
     answer = client.get(address, headers=BROWSER)
-    assert "script-src" not in answer.headers["content-security-policy"]
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy
     page = parsed(answer.text)
     for element in page.iter():
         tag = element.tag.removeprefix(XHTML)
-        assert tag not in ("script", "style", "iframe", "img")
+        assert tag not in ("style", "iframe", "img")
         assert not any(name.startswith("on") or name == "style" for name in element.attrib)
+        if tag == "script":
+            assert element.get("type") == "application/ld+json" or element.get("src").startswith("/static/build/app.js?v=")
         if tag == "link" and element.get("rel") in ("stylesheet", "icon"):
             assert element.get("href").startswith("/static/")
         if tag == "a":
@@ -80,7 +91,7 @@ def test_no_page_runs_a_script_or_fetches_from_elsewhere(client, address):
             assert element.get("action").startswith("/")
 
 
-@pytest.mark.parametrize("address", [page for page in PAGES if page not in ("/nothing", "/sparql?query=SELECT")])
+@pytest.mark.parametrize("address", [page for page in PAGES if page not in ABSENT])
 def test_links_of_ours_lead_somewhere(client, address):
     page = parsed(read(client, address))
     targets = {a.get("href") for a in page.iter(f"{XHTML}a") if a.get("href").startswith("/")}
@@ -126,7 +137,7 @@ def test_many_links_are_cut_and_counted(client):
     page = read(client, "/doc/hostile/1")
     assert page.count('href="/doc/link/') == 10
     assert "… et 50 autres" in page
-    listing = re.search(r'href="(/sparql\?query=[^"]+)"[^>]*>Tout ce qui y renvoie', page)
+    listing = re.search(r'href="(/links\?iri=[^"]+)"[^>]*>Tout ce qui y renvoie', page)
     assert listing is not None
     assert 'href="/doc/link/059"' in read(client, listing.group(1).replace("&amp;", "&"))
 
@@ -198,8 +209,21 @@ def test_the_catalogue_lists_what_is_there_and_marks_what_is_not(client):
     assert 'href="/doc/dataset/ville/stops"' in page
     assert "Jeu planned" in page
     assert "/doc/dataset/ville/planned" not in page
-    assert "décrit, pas encore publié" in page
+    assert '<span class="badge">décrit</span>' in page
     assert "sur demande" in page
+
+
+def test_facets_choose_by_the_address_alone_and_say_what_each_choice_leaves(client):
+    assert "Jeu planned" not in read(client, "/catalog?state=loaded")
+    described = read(client, "/catalog?state=described")
+    assert "Jeu planned" in described
+    assert "Jeu stops" not in described
+    assert 'href="/catalog" aria-current="true"' in described  # the choice can be taken back
+    assert "Jeu stops" in read(client, "/catalog?theme=TRAN&access=PUBLIC&q=STOPS")
+    assert "Aucun jeu de données ne correspond" in read(client, "/catalog?partner=nobody")
+    whole = client.get("/catalog", headers=BROWSER)
+    assert whole.headers["etag"] != client.get("/catalog?state=loaded", headers=BROWSER).headers["etag"]
+    assert client.get("/catalog?theme=TRAN&theme=ENER", headers=BROWSER).status_code == 400
 
 
 def test_what_is_restricted_is_named_without_its_content(client):
@@ -224,7 +248,8 @@ def test_an_ontology_page_has_an_anchor_for_each_term(client):
 def test_the_home_page_counts_and_offers_questions(client):
     page = read(client, "/")
     assert "<strong>4</strong> jeux de données" in page
-    assert "Combien d&#39;arrêts ?" in page
+    assert "Combien d&#39;arrêts sans nom ?" in page
+    assert "Il y en a 7." in page
     assert "curl -L -H 'Accept: text/turtle' http://testserver/id/stop/1001" in page
     assert client.get("/", headers={"accept": "text/turtle"}).status_code == 406
 

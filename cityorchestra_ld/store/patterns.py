@@ -1,0 +1,174 @@
+"""Find the triple patterns of a query in its tokens, well enough to say what each would match."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from cityorchestra_ld.store.lexer import Token, tokens
+
+_PAIRS: Final = {"(": ")", "[": "]", "{": "}"}
+_NODES: Final = frozenset(("iri", "pname", "variable", "bnode", "string", "number"))
+_VALUES: Final = frozenset(("A", "TRUE", "FALSE"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """One triple pattern as it is written, the group that it stands in, and the GRAPH clause around it."""
+
+    text: str
+    at: int
+    group: int
+    variables: frozenset[str]
+    graph: str | None = None
+
+
+@dataclass(slots=True)
+class _Group:
+    """A group of the query that is being read."""
+
+    number: int
+    graph: str | None
+    data: bool = False  # VALUES, or the template of a CONSTRUCT
+    run: list[Token] = field(default_factory=list)
+
+
+def find_patterns(text: str) -> tuple[Pattern, ...]:
+    """
+    List the triple patterns of a query; what is in expressions, VALUES and templates is left out.
+
+    >>> [p.text for p in find_patterns('SELECT * { ?s a <http://x/T> ; <http://x/p> "v"@fr , ?o FILTER(?o > 1) }')]
+    ['?s a <http://x/T>', '?s <http://x/p> "v"@fr', '?s <http://x/p> ?o']
+    """
+    return tuple(_Finder(text).find())
+
+
+class _Finder:
+    """One pass over the tokens, with the groups that are open."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.groups: list[_Group] = []
+        self.count = 0
+        self.words: list[Token] = []  # what stands before the next brace
+        self.depth = 0  # of brackets that do not open a group
+
+    def find(self) -> Iterator[Pattern]:
+        for token in tokens(self.text):
+            if self.depth or (token.kind == "mark" and token.text in "(["):
+                self._inside(token)
+            elif token.kind == "mark" and token.text == "{":
+                yield from self._close_run()
+                self._open()
+            elif token.kind == "mark" and token.text == "}":
+                yield from self._close_run()
+                self._leave()
+            elif token.kind == "word" and token.text.upper() not in _VALUES:
+                yield from self._close_run()
+                self.words = [token]
+            else:
+                self._take(token)
+
+    def _inside(self, token: Token) -> None:
+        if token.kind == "mark":
+            self.depth += (token.text in "([") - (token.text in ")]")
+        self._take(token)
+
+    def _take(self, token: Token) -> None:
+        if self.words:
+            self.words.append(token)
+            if self.words[0].text.upper() not in ("GRAPH", "VALUES") and not self.depth:
+                self._after_word(token)
+        elif self.groups:
+            self.groups[-1].run.append(token)
+
+    def _after_word(self, token: Token) -> None:
+        """Leave the expression of a FILTER or BIND once its bracket is closed."""
+        if token.text == ")":
+            self.words = []
+
+    def _open(self) -> None:
+        outer = self.groups[-1] if self.groups else None
+        word = self.words[0].text.upper() if self.words else ""
+        graph = outer.graph if outer else None
+        if word == "GRAPH" and len(self.words) > 1:
+            graph = self.words[1].text
+        self.count += 1
+        data = word in ("VALUES", "CONSTRUCT") or bool(outer and outer.data)
+        self.groups.append(_Group(self.count, graph, data))
+        self.words = []
+
+    def _leave(self) -> None:
+        if self.groups:
+            self.groups.pop()
+        self.words = []
+
+    def _close_run(self) -> Iterator[Pattern]:
+        group = self.groups[-1] if self.groups else None
+        if group is None:
+            return
+        run, group.run = group.run, []
+        if group.data:
+            return
+        for statement in _split(run, "."):
+            yield from self._statement(statement, group)
+
+    def _statement(self, statement: list[Token], group: _Group) -> Iterator[Pattern]:
+        subject, rest = _first(statement)
+        for part in _split(rest, ";"):
+            pieces = [_terms(piece) for piece in _split(part, ",")]
+            if not pieces or len(pieces[0]) < 2:
+                continue
+            *predicate, first = pieces[0]
+            path = [token for term in predicate for token in term]
+            for value in (first, *(piece[-1] for piece in pieces[1:] if piece)):
+                yield self._pattern(group, subject, path, value)
+
+    def _pattern(self, group: _Group, subject: list[Token], path: list[Token], value: list[Token]) -> Pattern:
+        parts = [self._slice(part) for part in (subject, path, value)]
+        variables = frozenset(token.text[1:] for token in (*subject, *path, *value) if token.kind == "variable")
+        return Pattern(text=" ".join(parts), at=path[0].at, group=group.number, variables=variables, graph=group.graph)
+
+    def _slice(self, part: list[Token]) -> str:
+        return self.text[part[0].at : part[-1].end] if part else ""
+
+
+def _split(run: list[Token], mark: str) -> Iterator[list[Token]]:
+    """Split tokens at a mark that is in no bracket."""
+    part: list[Token] = []
+    depth = 0
+    for token in run:
+        if token.kind == "mark":
+            depth += (token.text in "([") - (token.text in ")]")
+        if token.kind == "mark" and token.text == mark and depth == 0:
+            if part:
+                yield part
+            part = []
+        else:
+            part.append(token)
+    if part:
+        yield part
+
+
+def _terms(run: list[Token]) -> list[list[Token]]:
+    """Put together the tokens of one term: a bracket and what is in it, a literal with its language or datatype."""
+    terms: list[list[Token]] = []
+    depth = 0
+    for token in run:
+        typed = bool(terms) and terms[-1][-1].text == "^" and terms[-1][0].kind == "string"
+        belongs = token.kind == "language" or (token.text == "^" and terms and terms[-1][0].kind == "string")
+        if depth or typed or belongs:
+            terms[-1].append(token)
+        else:
+            terms.append([token])
+        if token.kind == "mark":
+            depth += (token.text in "([") - (token.text in ")]")
+    return terms
+
+
+def _first(statement: list[Token]) -> tuple[list[Token], list[Token]]:
+    terms = _terms(statement)
+    if not terms:
+        return [], []
+    return terms[0], statement[len(terms[0]) :]

@@ -1,0 +1,64 @@
+"""Do dangerous or long work in a process of its own: give it a message, wait for its answer, kill it at the deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from typing import Final
+
+from cityorchestra_ld.errors import QueryTimeoutError, Text
+
+_PASSED_ON: Final = (
+    "PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TMPDIR",
+)
+_AT_ONCE: Final = 2
+
+
+class ChildDiedError(Exception):
+    """The process ended without an answer: killed by what it read, or by its memory limit."""
+
+
+class Children:
+    """Processes that work for stewards, a few at a time."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    async def run(self, module: str, message: bytes, seconds: float) -> bytes:
+        """
+        Run a module of ours with a message on its standard input, and return what it writes.
+
+        Raises QueryTimeoutError at the deadline and ChildDiedError when the process dies; it never outlives the call.
+        """
+        async with self._free:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", module,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            )  # fmt: skip
+            try:
+                async with asyncio.timeout(seconds):
+                    said, _ = await process.communicate(message)
+            except TimeoutError:
+                raise QueryTimeoutError(
+                    Text(f"Le travail a été arrêté après {seconds:g} s.", f"The work was stopped after {seconds:g} s."),
+                    hint=Text("Rien n'a changé. Envoyez moins à la fois.", "Nothing has changed. Send less at once."),
+                ) from None
+            finally:
+                if process.returncode is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        process.kill()
+                    await process.wait()
+        if process.returncode != 0 or not said:
+            raise ChildDiedError(f"{module} ended with {process.returncode}")
+        return said

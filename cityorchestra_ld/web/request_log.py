@@ -1,0 +1,145 @@
+"""Write one line for each request, as JSON or as text: what it was and what it cost; of who asked, no more than the network."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+import msgspec
+import orjson
+
+from cityorchestra_ld.errors import CityOrchestraError
+
+LOGGER: Final = "cityorchestra_ld.requests"
+_PATH: Final = 300  # characters
+_QUERY: Final = 2_000
+_ODD: Final = re.compile(r"[^\x20-\x7e]|\\")
+
+
+class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is kept of one request."""
+
+    time: str
+    id: str
+    client: str
+    method: str
+    path: str
+    status: int
+    ms: float
+    bytes: int
+    problem: str = ""  # the type of the problem that the client was told of
+    broken: bool = False  # the answer ended before it was whole
+    query: str = ""  # only where `[log] queries = true`
+
+
+@lru_cache(maxsize=4096)
+def network(address: str) -> str:
+    """
+    Take from an address what points to one person: its last 8 bits, or all but 48 bits of IPv6.
+
+    >>> network("192.0.2.77"), network("2001:db8:1:2::3"), network("testclient")
+    ('192.0.2.0/24', '2001:db8:1::/48', '-')
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "-"
+    return str(ipaddress.ip_network((parsed, 24 if parsed.version == 4 else 48), strict=False))
+
+
+def path_of(raw: bytes) -> str:
+    """Take the path of a request as it was sent; whatever could forge a line of log is written as an escape."""
+    path = raw.partition(b"?")[0].decode("latin-1")
+    return shown(path if len(path) <= _PATH else path[:_PATH] + "...")
+
+
+def query_of(text: str) -> str:
+    """Take the beginning of a query, for operators who asked for it."""
+    return text if len(text) <= _QUERY else text[:_QUERY] + "..."
+
+
+def shown(text: str) -> str:
+    """
+    Escape what a terminal or a reader of lines would take for something else.
+
+    >>> shown("a\\nb")
+    'a\\\\x0ab'
+    """
+    return _ODD.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def moment(seconds: float) -> str:
+    """Write a time in UTC to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class JsonLines(logging.Formatter):
+    """Everything that is logged as JSON objects, one a line: requests, and what the service and its server say."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        line = getattr(record, "line", None)
+        if isinstance(line, Line):
+            return msgspec.json.encode(line).decode()
+        said: dict[str, Any] = {
+            "time": moment(record.created), "level": record.levelname.lower(), "logger": record.name,
+            "message": record.getMessage(),
+        }  # fmt: skip
+        if record.exc_info:
+            said["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(said, default=str).decode()
+
+
+class TextLines(logging.Formatter):
+    """The same for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one record."""
+        line = getattr(record, "line", None)
+        if not isinstance(line, Line):
+            said = f"{moment(record.created)} {record.levelname.lower():7} {record.getMessage()}"
+            return f"{said}\n{self.formatException(record.exc_info)}" if record.exc_info else said
+        parts = [line.time, line.client, line.method, line.path, line.status, f"{line.ms:.1f}ms", f"{line.bytes}B", line.id]
+        if line.problem:
+            parts.append(line.problem)
+        if line.broken:
+            parts.append("broken")
+        if line.query:
+            parts.append(shown(line.query))
+        return " ".join(map(str, parts))
+
+
+class Untold(logging.Filter):
+    """Keeps away what has a line already: an answer that we broke ourselves because of an error of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether a record is worth keeping."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(getattr(error, "__cause__", None) or error, CityOrchestraError)
+
+
+def configuration(form: Literal["json", "text"]) -> dict[str, Any]:
+    """Say where lines go, as `logging.config` wants it: requests to standard output, all else to standard error."""
+    here = __name__
+    made = {"()": f"{here}.{'JsonLines' if form == 'json' else 'TextLines'}"}
+    out = {"class": "logging.StreamHandler", "formatter": "ours"}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"ours": made},
+        "filters": {"untold": {"()": f"{here}.Untold"}},
+        "handlers": {
+            "requests": out | {"stream": "ext://sys.stdout"},
+            "rest": out | {"stream": "ext://sys.stderr", "filters": ["untold"]},
+        },
+        "root": {"handlers": ["rest"], "level": "WARNING"},
+        "loggers": {
+            "uvicorn": {"level": "INFO", "handlers": ["rest"], "propagate": False},
+            "cityorchestra_ld": {"level": "INFO", "handlers": ["rest"], "propagate": False},
+            LOGGER: {"level": "INFO", "handlers": ["requests"], "propagate": False},
+        },
+    }

@@ -1,0 +1,159 @@
+"""Find things by their names: the page and its JSON; how names are found is the business of one function."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import orjson
+import pyoxigraph as ox
+
+from cityorchestra_ld.errors import Text, UsageError
+from cityorchestra_ld.formats import HTML, Format, negotiate
+from cityorchestra_ld.namespaces import RDF, REUSED
+from cityorchestra_ld.web.http_ import CACHED, VARY, Answer, Ask, etag, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.labels import LABEL_PROPERTIES
+from cityorchestra_ld.web.problems import NotAcceptableError, Variant
+from cityorchestra_ld.web.resource import is_generic, view_for
+from cityorchestra_ld.web.site_ import Site
+from cityorchestra_ld.web.snapshot import Snapshot
+from cityorchestra_ld.web.terms import Shown, clean, shorten
+
+_JSON: Final = Format(name="json", label="JSON", media_type="application/json", suffix="json")
+_OFFERS: Final = (HTML, _JSON)
+_TYPE: Final = ox.NamedNode(f"{RDF}type")
+_PARTS: Final = frozenset(  # of the records of datasets: nobody looks for them
+    REUSED[prefix] + name
+    for prefix, name in (
+        ("dct", "RightsStatement"),
+        ("dcat", "Distribution"),
+        ("vcard", "Organization"),
+        ("dct", "PeriodOfTime"),
+    )
+)
+_SHOWN: Final = 60
+_LISTED: Final = 20  # of the JSON form
+_LONGEST: Final = 120
+_NAMES: Final = 300_000  # names that are looked at
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A thing whose name holds what was asked for."""
+
+    iri: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One line of the search page."""
+
+    link: Shown
+    kind: Shown | None
+
+
+def fold(text: str) -> str:
+    """
+    Write a text without accents and in small letters.
+
+    >>> fold("Bécherel")
+    'becherel'
+    """
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def find_by_name(snapshot: Snapshot, words: Sequence[str], most: int) -> list[Hit]:
+    """Find things whose name holds all words, best first; words come folded."""
+    names = snapshot.remember("names", lambda: _names(snapshot))
+    found = [item for item in names if all(word in item[0] for word in words)]
+    asked = " ".join(words)
+    hits: dict[str, Hit] = {}
+    for _, hit in sorted(found, key=lambda item: _rank(item[0], item[1], asked)):
+        if len(hits) >= most:
+            break
+        if hit.iri not in hits and _kind(snapshot, hit.iri) not in _PARTS:
+            hits[hit.iri] = hit
+    return list(hits.values())
+
+
+def _names(snapshot: Snapshot) -> list[tuple[str, Hit]]:
+    """List the names of the visible graphs, folded: once a generation."""
+    quads = (quad for prop in LABEL_PROPERTIES for quad in snapshot.all(None, prop, None))
+    found = {
+        (quad.subject.value, quad.object.value): None
+        for quad in islice(quads, _NAMES)
+        if isinstance(quad.subject, ox.NamedNode) and isinstance(quad.object, ox.Literal)
+    }
+    return [(fold(name), Hit(iri, name)) for iri, name in found]
+
+
+def _rank(folded: str, hit: Hit, asked: str) -> tuple[int, int, bool, str, str]:
+    """Whole names first, then names that begin so, then words inside; short names before long ones."""
+    closeness = 0 if folded == asked else 1 if folded.startswith(asked) else 2 if f" {asked}" in folded else 3
+    return closeness, len(folded), "/geo/" not in hit.iri, folded, hit.iri
+
+
+def search(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
+    """Answer for `/search?q=`: a page, or JSON for programs and for completion; raises UsageError for a text too long."""
+    offer = negotiate(ask.accept, _OFFERS)
+    if offer is None and ask.one("format") != "json":
+        raise NotAcceptableError([Variant(item.media_type, f"{ask.root}/search?format={item.suffix}") for item in _OFFERS])
+    chosen = _JSON if offer is None or ask.one("format") == "json" else offer.format
+    text = (ask.one("q") or "").strip()
+    if len(text) > _LONGEST:
+        raise UsageError(
+            Text("La recherche est trop longue.", "The search is too long."),
+            hint=Text("Donnez quelques mots.", "Give a few words."),
+        )
+    generation = snapshot.generation
+    said = (chosen.suffix, text, ask.said_language, ask.root)
+    tag = etag(site.salt, generation.number, generation.created.isoformat(), "/search", *said)
+    if is_fresh(ask, tag, generation.created):
+        return not_modified(tag, generation.created)
+    words = [fold(word) for word in _WORD.findall(text)]
+    hits = find_by_name(snapshot, words, _SHOWN + 1) if words else []
+    body = _page(ask, site, snapshot, text, hits) if chosen is HTML else _json(ask, site, snapshot, text, hits)
+    headers = (
+        ("Content-Type", chosen.media_type + ("; charset=utf-8" if chosen is HTML else "")),
+        ("Vary", VARY),
+        ("Cache-Control", CACHED),
+        ("ETag", tag),
+        ("Last-Modified", http_date(generation.created)),
+    )
+    return Answer(200, headers, body)
+
+
+def _json(ask: Ask, site: Site, snapshot: Snapshot, text: str, hits: list[Hit]) -> bytes:
+    view = view_for(ask, site, snapshot)
+    listed = []
+    for hit in hits[:_LISTED]:
+        kind = _kind(snapshot, hit.iri)
+        page = site.places.page(hit.iri) or view.link(hit.iri).href
+        listed.append({"iri": hit.iri, "name": hit.name, "kind": view.link(kind).text if kind else "", "page": page})
+    return orjson.dumps({"query": text, "results": listed, "more": len(hits) > _LISTED})
+
+
+def _page(ask: Ask, site: Site, snapshot: Snapshot, text: str, hits: list[Hit]) -> bytes:
+    view = view_for(ask, site, snapshot)
+    found = []
+    for hit in hits[:_SHOWN]:
+        page = site.places.page(hit.iri) or view.link(hit.iri).href
+        kind = _kind(snapshot, hit.iri)
+        link = Shown(kind="link" if page else "iri", text=clean(shorten(hit.name, 200)[0]), raw=clean(hit.iri), href=page)
+        found.append(Found(link, view.link(kind) if kind else None))
+    return site.pages.render("search.html", ask, snapshot.generation, text=text, found=found, more=len(hits) > _SHOWN)
+
+
+def _kind(snapshot: Snapshot, iri: str) -> str | None:
+    """Return the class that says most of a thing."""
+    kinds = (
+        quad.object.value for quad in snapshot.all(ox.NamedNode(iri), _TYPE, None) if isinstance(quad.object, ox.NamedNode)
+    )
+    return min(set(kinds), key=lambda kind: (is_generic(kind), kind), default=None)

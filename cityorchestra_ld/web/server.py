@@ -1,0 +1,31 @@
+"""Run the service in a process of its own until it is asked to stop; nothing is imported that only publishing needs."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn
+
+import uvicorn
+
+from cityorchestra_ld.territory import Territory
+from cityorchestra_ld.web.app import create_app
+from cityorchestra_ld.web.request_log import configuration
+from cityorchestra_ld.web.watching import BehindProxy
+
+
+def _leave(*_: object) -> NoReturn:
+    """End as a command that did what it was asked for; whoever called may close what it opened."""
+    raise SystemExit(0)
+
+
+def serve(territory: Territory, host: str, port: int) -> int:
+    """Serve the published generation; when asked to stop, finish the answers under way within `[serving] stop_seconds`."""
+    trusted = os.environ.get("FORWARDED_ALLOW_IPS", "")  # proxies whose headers are believed; nobody's, if not set
+    signal.signal(signal.SIGTERM, _leave)  # before the server listens, and again when it has stopped
+    uvicorn.run(
+        BehindProxy(create_app(territory), trusted), host=host, port=port, server_header=False, proxy_headers=False,
+        access_log=False, log_config=configuration(territory.log.format),
+        timeout_graceful_shutdown=territory.serving.stop_seconds,
+    )  # fmt: skip
+    return 0
