@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -222,6 +223,18 @@ def publish(territory: Territory, stops: str) -> None:
         territory.state / "store", territory.limits, keep=territory.keep_generations, base_iri=territory.base_iri
     ) as store:
         store.publish(changes)
+
+
+@pytest.fixture(autouse=True)
+def _plain_loggers() -> None:
+    """Undo what a server that another test ran in this process did to our loggers."""
+    logging.disable(logging.NOTSET)
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "cityorchestra_ld":
+            logger = logging.getLogger(name)
+            logger.disabled, logger.propagate = False, True
+            logger.handlers.clear()
+            logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,6 @@ def test_a_publication_is_noticed_without_a_restart(tmp_path, make_city, publish
 
 def test_a_broken_publication_keeps_the_service_on_what_it_has(tmp_path, make_city, caplog):
     territory = make_city(tmp_path)
-    logging.getLogger("cityorchestra_ld.web").disabled = False  # a server that another test ran may have silenced it
     with TestClient(create_app(territory), follow_redirects=False) as client:
         (territory.state / "store" / "CURRENT").write_text('{"generation": 99, "latest": 99}')
         deadline = time.monotonic() + 20
