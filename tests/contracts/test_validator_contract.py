@@ -182,6 +182,7 @@ shapes_graphs = several(st.tuples(targets, several(properties))).map(
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=graphs, shapes=shapes_graphs)
+@pytest.mark.slow
 def test_engines_agree_on_random_graphs_and_shapes(data: str, shapes: str, tmp_path: Path) -> None:
     files = written(tmp_path, shapes, data)
     fast = same(here("fast", *files))

@@ -208,6 +208,7 @@ def test_secrecy_results_point_at_the_cell_to_correct(bad: ValidationReport) -> 
     assert places["r5-meter"].endswith("identifier")
 
 
+@pytest.mark.slow
 def test_the_reference_engine_agrees(shapes: ShapesGraph, tmp_path: Path) -> None:
     rules = as_triples([ROOT / "ontology" / "codelists" / "confidentiality-rule.ttl"], tmp_path / "rules.nt")
     policies = as_triples([ROOT / "policies" / "open-etalab.ttl"], tmp_path / "policies.nt")

@@ -182,6 +182,7 @@ def test_a_restricted_dataset_without_bounds_is_refused(folder: Path) -> None:
     assert refused.failure is not None and "R6" in refused.failure.message.en
 
 
+@pytest.mark.slow
 def test_the_loaded_territory_breaks_no_rule_across_datasets(loaded: Territory, tmp_path: Path) -> None:
     generation = current_generation(loaded.state / "store")
     assert generation is not None

@@ -164,6 +164,7 @@ def test_json_values_survive_with_their_types(plans, records):
 
 @fewer
 @given(st.lists(st.tuples(values, st.lists(values, max_size=4)), max_size=8), st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_order_and_repetition_of_json_records_change_nothing(plans, records, random):
     """The same laws for JSON, whatever shapes the records of one document have."""
     numbered = [{"id": n, "v": v, "l": items} for n, (v, items) in enumerate(records)]
@@ -251,6 +252,7 @@ def python(literal: ox.Literal) -> object:
 
 @few
 @given(rows.filter(bool), st.data())
+@pytest.mark.slow
 def test_every_triple_leads_back_to_a_row_that_has_its_cell(plans, cells, data):
     """Trace any triple of the output: each origin is a row whose cell is the one that made it."""
     numbered = [(n, a, b) for n, (a, b) in enumerate(cells)]

@@ -144,6 +144,7 @@ def cap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(graph=graphs, text=rules, cutting=st.integers(0, 20))
+@pytest.mark.slow
 def test_every_way_of_asking_gives_the_results_of_one_plain_validation(
     graph: list[str], text: str, cutting: int, cap: int
 ) -> None:

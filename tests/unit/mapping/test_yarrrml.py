@@ -405,6 +405,7 @@ def test_targets_are_refused_clearly(text):
     assert "Targets are not supported" in refused(text).message.en
 
 
+@pytest.mark.slow
 def test_an_alias_bomb_is_refused_before_it_grows():
     bomb = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
     assert "aliases" in refused(bomb).message.en

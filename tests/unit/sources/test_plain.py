@@ -90,6 +90,7 @@ LINES = st.lists(st.text('ab", \n\r;é\\', max_size=14), max_size=5)
 
 @settings(max_examples=60, deadline=None)
 @given(LINES, st.sampled_from(["\n", "\r\n"]))
+@pytest.mark.slow
 def test_both_ways_to_read_give_the_same_cells_or_the_same_error(lines, ending):
     """Whatever the bytes: the quick check accepts nothing that the careful reader would refuse or read in another way."""
     content = ("a,b" + ending + ending.join(lines)).encode()

@@ -174,6 +174,7 @@ def test_a_runaway_query_is_killed_at_its_deadline_while_others_answer(generatio
     within(generation, scenario, size=2)
 
 
+@pytest.mark.slow
 def test_a_stream_that_never_ends_is_cut_at_the_deadline(generation: Generation) -> None:
     async def scenario(pool: Pool) -> None:
         received = 0
@@ -192,6 +193,19 @@ def test_a_query_that_eats_memory_dies_alone_and_says_why(generation: Generation
         assert len(await rows(pool, "SELECT ?x { VALUES ?x { 1 } }")) == 1
 
     within(generation, scenario, query_memory_mb=100, query_seconds=20.0)
+
+
+def test_the_size_of_the_service_itself_ends_no_worker(generation: Generation) -> None:
+    async def scenario(pool: Pool) -> None:
+        before = pool.pids
+        for _ in range(3):
+            await rows(pool, "SELECT ?x { VALUES ?x { 1 } }")
+        await asyncio.sleep(0.05)
+        assert pool.pids == before
+
+    ballast = bytearray(b"x" * 200_000_000)  # workers are started by a process that is larger than half of what they may have
+    within(generation, scenario, query_memory_mb=300)
+    assert len(ballast) == 200_000_000
 
 
 def test_a_worker_that_has_grown_is_replaced_after_its_answer(generation: Generation) -> None:
@@ -233,6 +247,7 @@ def test_mistakes_point_into_the_clients_text_and_the_worker_lives_on(generation
     within(generation, scenario)
 
 
+@pytest.mark.slow
 def test_deep_plans_do_not_end_a_worker(generation: Generation) -> None:
     async def scenario(pool: Pool) -> None:
         text = "ASK { ?s (" + "|".join(["<x:p>"] * 10_500) + ")* ?o }"  # an ordinary stack overflows

@@ -223,6 +223,7 @@ def test_a_full_disk_publishes_nothing(store: EmbeddedStore, change: Change, lar
     assert store.publish([after]).number == 2
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_publishing_leaves_the_old_or_the_new_state(root: Path) -> None:
     """The whole of 50 kills is `tools/kill_test.py`; here a few, so that the script itself stays alive."""
     done = subprocess.run(

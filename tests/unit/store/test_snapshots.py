@@ -103,6 +103,7 @@ STATEMENTS = st.tuples(
 
 @given(st.lists(STATEMENTS, min_size=1, max_size=8))
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_lines_that_are_recognised_as_they_should_be_are_so(
     tmp_path_factory: pytest.TempPathFactory, statements: list[tuple[str, str, str, str]]
 ) -> None:

@@ -54,6 +54,7 @@ NUMBERS = st.lists(st.integers(0, len(LINES) - 1), min_size=1, max_size=100)
 
 @given(old=NUMBERS, new=NUMBERS)
 @settings(max_examples=15, deadline=None)
+@pytest.mark.slow
 def test_it_is_what_the_file_alone_gives(tmp_path_factory: pytest.TempPathFactory, old: list[int], new: list[int]) -> None:
     folder = tmp_path_factory.mktemp("successor")
     layout = Layout(folder / "store")
@@ -126,6 +127,7 @@ def test_a_parent_that_does_not_hold_what_is_taken_away_is_noticed(store: Embedd
     assert store.current() == first
 
 
+@pytest.mark.slow
 def test_a_large_graph_is_loaded_in_parts_whose_cuts_are_line_ends(
     store: EmbeddedStore, change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:

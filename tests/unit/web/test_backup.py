@@ -77,6 +77,7 @@ def make_town(tmp_path, make_city):
 
 
 @pytest.mark.parametrize("name", ["town.tar.zst", "town-backup"])
+@pytest.mark.slow
 def test_publish_back_up_damage_restore_verify_and_serve_as_before(tmp_path, town, name):
     state, before = town.state, answers(town)
     made = backup(state, tmp_path / name)

@@ -84,7 +84,7 @@ def test_metrics_are_in_the_text_format_and_count_what_happened(seen):
     assert more("cityorchestra_cache_hits_total") + more("cityorchestra_cache_misses_total") >= 1
     assert after["cityorchestra_ready"] == "1" and after["cityorchestra_generation"] == "1"
     assert int(after["cityorchestra_triples"]) > 100 and float(after["cityorchestra_generation_created_seconds"]) > 1.7e9
-    assert int(after['cityorchestra_workers{state="alive"}']) == 2 and after["cityorchestra_queries_waiting"] == "0"
+    assert int(after['cityorchestra_workers{state="alive"}']) >= 2 and after["cityorchestra_queries_waiting"] == "0"
     assert int(after["process_resident_memory_bytes"]) > int(1e7) < int(after["cityorchestra_workers_resident_bytes"])
     assert any(name.startswith("cityorchestra_build_info{version=") for name in after)
 

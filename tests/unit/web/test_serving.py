@@ -72,6 +72,7 @@ def test_a_long_answer_starts_before_its_end_and_breaks_at_the_deadline(served):
                 pass
 
 
+@pytest.mark.slow
 def test_a_runaway_query_leaves_the_others_alone(served):
     app, port = served
     slow = threading.Thread(target=run, args=(port, COUNT), kwargs={"timeout": "4"})

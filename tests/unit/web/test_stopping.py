@@ -66,6 +66,7 @@ def served(tmp_path, city):
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_service_that_is_asked_to_stop_finishes_what_is_read_breaks_what_is_not_and_ends_its_workers(served):
     process, port, workers, folder = served
     with (
