@@ -252,15 +252,3 @@ def split_suffix(path: str, formats: Sequence[Format]) -> tuple[str, Format | No
             if item.suffix == suffix:
                 return stem, item
     return path, None
-
-
-def by_suffix(suffix: str) -> Format | None:
-    """
-    Find the format of a file by its suffix, with or without the dot.
-
-    >>> by_suffix(".ttl").media_type, by_suffix("srj").media_type
-    ('text/turtle', 'application/sparql-results+json')
-    """
-    return next(
-        (item for item in (*DOCUMENT_FORMATS, *RESULT_FORMATS) if item.suffix == suffix.lower().removeprefix(".")), None
-    )

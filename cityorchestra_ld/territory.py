@@ -70,7 +70,6 @@ class Dataset:
     transport_modes: tuple[str, ...] = ()
     spatial: tuple[str, ...] = ()
     temporal: tuple[str, str] | None = None
-    contact: str | None = None
     landing_page: str | None = None
     illustration: Text | None = None  # set when the figures are synthetic or written by hand
     sources: tuple[SourceSpec, ...] = ()

@@ -10,7 +10,7 @@ from typing import Final
 from cityorchestra_ld.check.strings import ANYTHING, UNKNOWN, Hole, Strings, either, joined
 from cityorchestra_ld.mapping.functions import Bound, Parameter, resolve_function
 from cityorchestra_ld.mapping.functions_data import SC
-from cityorchestra_ld.mapping.plan import Expression, Fixed, FunctionCall, Reference, Template
+from cityorchestra_ld.mapping.plan import Expression, Fixed, Reference, Template
 from cityorchestra_ld.namespaces import FN
 
 _NUMBER: Final = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?"
@@ -68,11 +68,6 @@ def template_texts(template: Template, cell: Cell, *, encoded: bool = False) -> 
 
 def _is_many(reference: str) -> bool:
     return "[*]" in reference or ".*" in reference or ".." in reference
-
-
-def function_name(call: FunctionCall) -> str:
-    """Return the name of a function without its namespace, whatever alias the mapping used."""
-    return resolve_function(call).function.names[0].removeprefix(FN)
 
 
 # --- functions ----------------------------------------------------------------------------------------------------------------

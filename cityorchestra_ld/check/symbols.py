@@ -67,7 +67,6 @@ class Node:
     classes: list[ClassSaid] = field(default_factory=list)
     statements: dict[str, list[Made]] = field(default_factory=dict)
     open: bool = False  # a property that is only known with the data
-    conditional: bool = False
     own: bool = True  # of the mapping that is checked, not of what stands around it
 
     def add(self, predicate: str, made: Made) -> None:
@@ -108,7 +107,6 @@ class Deriver:
             name=item.name,
             line=subject.line,
             source=self.plan.source_key(item.source),
-            conditional=item.condition is not None,
             own=self.own,
         )
         node.classes += [ClassSaid(iri, item.name, item.subject.line or item.line) for iri in item.classes]

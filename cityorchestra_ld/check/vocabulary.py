@@ -85,11 +85,6 @@ class Vocabulary:
         """Tell whether every term of the namespace is known, so that another one is a mistake."""
         return namespace_of(iri) in self.complete
 
-    def is_known_namespace(self, iri: str) -> bool:
-        """Tell whether anything at all is known of the namespace."""
-        namespace = namespace_of(iri)
-        return namespace in self.complete or namespace in self.prefixes.values()
-
     def above(self, iri: str) -> frozenset[str]:
         """Return a term and everything that it is a kind of, directly or not."""
         if iri not in self._above:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cityorchestra_ld.model import DEFAULT_ROLES, Access, GraphInfo, View
+from cityorchestra_ld.model import DEFAULT_ROLES, Access, Generation, GraphInfo, View
 
 _BESIDE: Final = frozenset(("policy", "quality", "prov", "shapes", "scenario"))
 
@@ -21,6 +21,11 @@ class Principal:
 
 
 ANONYMOUS: Final = Principal()
+
+
+def public(generation: Generation) -> View:
+    """Decide what anybody sees of a generation who asks for no graph in particular."""
+    return view(generation.graphs)
 
 
 def view(

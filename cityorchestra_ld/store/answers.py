@@ -46,7 +46,7 @@ class Answer:
     ) -> None:
         self.head = Head(kind="solutions", media_type=request.media_type)
         self.end: End | None = None
-        self.generation = worker.generation.number
+        self.generation = worker.generation
         self._worker = worker
         self._text = text  # as the client wrote it: errors point into this, not into what the worker runs
         self._request = request
@@ -133,7 +133,7 @@ class Answer:
         if kind == frames.DATA:
             self._chunks.append(payload)
         elif kind == frames.HEAD:
-            self.head = replace(msgspec.json.decode(payload, type=Head), generation=self.generation)
+            self.head = replace(msgspec.json.decode(payload, type=Head), generation=self.generation.number)
         elif kind == frames.END:
             self.end = msgspec.json.decode(payload, type=End)
             self._finish(reusable=not self.end.retire)

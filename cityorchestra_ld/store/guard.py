@@ -54,11 +54,6 @@ class Inspected:
         """Tell what the answer is: a table, a truth value or a graph."""
         return _FORMS[self.form]
 
-    @property
-    def has_dataset(self) -> bool:
-        """Tell whether the query names its own RDF dataset (SPARQL 1.1 Query, section 13.2)."""
-        return bool(self.from_default or self.from_named)
-
     def capped(self, rows: int) -> str:
         """Return a SELECT with a LIMIT of at most `rows`, other queries as they are; positions in its groups do not move."""
         if self.form != "SELECT" or (self.limit is not None and self.limit <= rows):

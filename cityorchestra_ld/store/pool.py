@@ -182,7 +182,7 @@ class Pool:
     async def query(
         self,
         query: str | Inspected,
-        view: View,
+        view: View | Callable[[Generation], View],
         media_type: str,
         *,
         deadline: float | None = None,
@@ -195,14 +195,20 @@ class Pool:
 
         Raises QueryError (with line and character), UsageError for a format that does not fit, BusyError with `retry_after`
         when too many wait, QueryTimeoutError at the deadline or the memory limit. A failure after the first byte is raised by
-        the iteration. `client` names who asks, so that nobody fills the queue alone; `rows` lowers the row limit; `spent` hears
-        once how many seconds the engine worked.
+        the iteration. A `view` that is a function is made for the very generation that answers: a publication may come between,
+        and its graphs may be open to others. `client` names who asks, so that nobody fills the queue alone; `rows` lowers the
+        row limit; `spent` hears once how many seconds the engine worked.
         """
         inspected = query if isinstance(query, Inspected) else inspect(query, self._limits)
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
         seconds = min(deadline or math.inf, self._limits.query_seconds)
         worker = await self._acquire(client, seconds)
-        request = self._request(inspected, view, media_type, self._merged[worker.generation.number], rows)
+        try:
+            seen = view(worker.generation) if callable(view) else view
+        except BaseException:
+            self._released_unused(worker)
+            raise
+        request = self._request(inspected, seen, media_type, self._merged[worker.generation.number], rows)
         answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released, spent)
         began = asyncio.get_running_loop().time()
         long = _Long(client, answer)
@@ -285,6 +291,13 @@ class Pool:
         else:
             self._replace(worker)
             self._dispatch()
+
+    def _released_unused(self, worker: QueryWorker) -> None:
+        """Take back a worker that was asked nothing."""
+        if worker.generation.number == self._generation.number and not self._closed:
+            self._offer(worker)
+        else:
+            self._replace(worker)
 
     @property
     def _room(self) -> bool:

@@ -22,6 +22,11 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _X32 = 0x40000000  # the second numbering of system calls on x86_64
 
 
+_PASSED_ON: Final = (
+    "PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Machine:
     audit: int
@@ -97,6 +102,16 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def child_environment() -> dict[str, str]:
+    """
+    Return the environment of a process of ours that is limited: what Python needs, no secret, few arenas.
+
+    The allocator reserves address space for each arena, and makes more of them when threads wait for each other (mallopt(3)):
+    a limit on address space would then end a process that uses little.
+    """
+    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "2"}
 
 
 def limit_memory(megabytes: int) -> None:

@@ -19,11 +19,11 @@ from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.frames import Ready, Request, Settings
+from cityorchestra_ld.store.sandbox import child_environment
 
 _START_SECONDS: Final = 20.0
 _PATIENT: Final = 10  # niceness of a worker whose query takes long
 _BUFFERED: Final = 4 * frames.CHUNK  # bytes of an answer that wait here while the client is slow
-_PASSED_ON: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "LC_CTYPE")
 _OUT_OF_MEMORY: Final = (b"memory allocation of", b"std::bad_alloc", b"MemoryError")
 
 
@@ -89,8 +89,6 @@ class QueryWorker(asyncio.Protocol):
 
     def _spawn(self, theirs: socket.socket) -> None:
         self._said = os.memfd_create("worker") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
-        environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-        environment["MALLOC_ARENA_MAX"] = "2"
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-P", "-m", "cityorchestra_ld.store.worker_main", str(theirs.fileno())],
@@ -98,7 +96,7 @@ class QueryWorker(asyncio.Protocol):
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._said,
-                env=environment,
+                env=child_environment(),
             )
 
     def kill(self) -> None:

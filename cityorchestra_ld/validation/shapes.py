@@ -237,7 +237,6 @@ class _Names:
     def __init__(self, graph: Graph, nodes: Sequence[Node], base_iri: str) -> None:
         self.minted: dict[Node, ox.NamedNode] = {}
         self._graph = graph
-        self._roots: dict[Node, Node] = {}
         taken: set[str] = set()
         for node in nodes:
             if isinstance(node, ox.NamedNode):

@@ -98,11 +98,6 @@ class Change:
         """Tell whether the class hierarchy changes, which no slice follows."""
         return any(True for _ in self._delta.having(SUBCLASS))
 
-    @property
-    def needs_everything(self) -> bool:
-        """Tell whether only a full validation will do: an opaque shape, or a change of the class hierarchy."""
-        return self.changes_classes or bool(self.opaque)
-
     def _navigation(self, shape: Shape) -> Navigation:
         if shape.id not in self._navigations:
             self._navigations[shape.id] = navigate(self._shapes, shape)

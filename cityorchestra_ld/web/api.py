@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from cityorchestra_ld.errors import Place, Text, UsageError
 from cityorchestra_ld.formats import GEOJSON, HTML, RESULTS_CSV, Format, Offer, named, negotiate, split_suffix
+from cityorchestra_ld.governance.views import public
 from cityorchestra_ld.namespaces import RDF, SKOS
 from cityorchestra_ld.parameters import RESERVED, read_values
 from cityorchestra_ld.queries import bind
@@ -167,9 +168,9 @@ class QueryApi:
 
     async def _ask(self, inspected: Inspected, media_type: str, snapshot: Snapshot, client: str) -> bytes:
         spent = partial(self._service.budget.charge, client)
-        stream = await self._service.pool.query(inspected, snapshot.view, media_type, client=client, spent=spent)
+        stream = await self._service.pool.query(inspected, public, media_type, client=client, spent=spent)
         try:
-            if stream.generation != snapshot.generation.number:
+            if stream.generation.number != snapshot.generation.number:
                 raise _MovedError
             return await stream.read()
         finally:

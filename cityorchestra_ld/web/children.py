@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from typing import Final
 
 from cityorchestra_ld.errors import QueryTimeoutError, Text
+from cityorchestra_ld.store.sandbox import child_environment
 
-_PASSED_ON: Final = (
-    "PATH",
-    "PYTHONPATH",
-    "PYTHONHOME",
-    "VIRTUAL_ENV",
-    "LD_LIBRARY_PATH",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "TMPDIR",
-)
 _AT_ONCE: Final = 2
 
 
@@ -44,7 +33,7 @@ class Children:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", module,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+                env=child_environment(),
             )  # fmt: skip
             try:
                 async with asyncio.timeout(seconds):

@@ -27,6 +27,9 @@ class _Cell(msgspec.Struct):
     value: str
 
 
+Decide = Callable[[Generation], View]
+
+
 class _Rows(msgspec.Struct):
     bindings: list[Mapping[str, _Cell]]
 
@@ -35,7 +38,7 @@ class _Counted(msgspec.Struct):
     results: _Rows
 
 
-async def explain(service: Service, inspected: Inspected, decide: Callable[[Generation], View], caller: Caller) -> Answer:
+async def explain(service: Service, inspected: Inspected, decide: Decide, caller: Caller) -> Answer:
     """Answer with what is known of a query without running it: its view, its patterns with their counts, warnings."""
     pool, limits = service.pool, service.site.territory.limits
     generation = pool.generation
@@ -43,7 +46,7 @@ async def explain(service: Service, inspected: Inspected, decide: Callable[[Gene
     patterns = find_patterns(inspected.text)
     counts: list[int | None] = []
     for pattern in patterns[:_COUNTED]:
-        counts.append(await _count(service, inspected, pattern, seen, caller))
+        counts.append(await _count(service, inspected, pattern, decide, caller))
         await asyncio.sleep(0)
     sizes = {info.graph: info.triples for info in generation.graphs}
     body = {
@@ -70,14 +73,14 @@ async def explain(service: Service, inspected: Inspected, decide: Callable[[Gene
     return Answer(200, headers, orjson.dumps(body, option=orjson.OPT_INDENT_2))
 
 
-async def _count(service: Service, inspected: Inspected, pattern: Pattern, seen: View, caller: Caller) -> int | None:
+async def _count(service: Service, inspected: Inspected, pattern: Pattern, decide: Decide, caller: Caller) -> int | None:
     """Count what one pattern matches alone; nothing when that takes too long or cannot be asked alone."""
     prologue = "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in inspected.prefixes.items())
     inner = f"GRAPH {pattern.graph} {{ {pattern.text} }}" if pattern.graph else pattern.text
     try:
         asked = inspect(f"{prologue}SELECT (COUNT(*) AS ?matches) {{ {inner} }}", service.site.territory.limits)
         stream = await service.pool.query(
-            asked, seen, _COUNT_TYPE, deadline=_SECONDS, client=caller.name,
+            asked, decide, _COUNT_TYPE, deadline=_SECONDS, client=caller.name,
             spent=lambda seconds: service.budget.charge(caller.name, seconds),
         )  # fmt: skip
         counted = msgspec.json.decode(await stream.read(), type=_Counted)

@@ -107,7 +107,7 @@ class GraphStore:
             raise NotAcceptableError([Variant(form.media_type) for form in QUERY_GRAPH_FORMATS], word or ask.accept or "")
         pool, limits = self._service.pool, self._territory.limits
         generation = pool.generation
-        seen, hashes, triples = self._content(generation, caller, asked)
+        _, hashes, triples = self._content(generation, caller, asked)
         tag = _tag(hashes, offer.media_type)
         cached = CACHED if caller.token is None else "private, no-cache"
         headers = {"Content-Type": offer.content_type, "ETag": tag, "Cache-Control": cached, _VARY[0]: _VARY[1]}
@@ -125,7 +125,11 @@ class GraphStore:
         def spent(seconds: float) -> None:
             self._service.budget.charge(caller.name, seconds)
 
-        stream = await pool.query(_WHOLE, seen, offer.format.media_type, client=caller.name, spent=spent)
+        def content(published: Generation) -> View:
+            return self._content(published, caller, asked)[0]
+
+        stream = await pool.query(_WHOLE, content, offer.format.media_type, client=caller.name, spent=spent)
+        headers["ETag"] = _tag(self._content(stream.generation, caller, asked)[1], offer.media_type)
         return StreamingResponse(stream, headers=headers | dict(self._service.budget.headers(caller.name)))
 
     def _content(self, generation: Generation, caller: Caller, asked: _Named) -> tuple[View, tuple[str, ...], int]:

@@ -94,6 +94,6 @@ async def home(ask: Ask, service: Service) -> Answer:
 async def warm(service: Service, snapshot: Snapshot) -> None:
     """Ask the questions of the home page, read the boundaries and the names, before anybody waits for them."""
     texts = [bound(query) for query in service.site.panels.get(PAGE, ())]
-    await ask_all(service.pool, snapshot.view, texts, snapshot.tables)
+    await ask_all(service.pool, texts, snapshot.tables)
     await service.build(lambda: areas(snapshot))
     await service.build(lambda: find_by_name(snapshot, ["a"], 1))

@@ -43,7 +43,7 @@ async def answer_live(service: Service, ask: Ask, page: LivePage) -> Answer:
     if answer is not None:
         return answer
     texts = [bound(query, **page.terms) for query in page.queries]
-    tables = await ask_all(service.pool, snapshot.view, texts, snapshot.tables)
+    tables = await ask_all(service.pool, texts, snapshot.tables)
     answers = list(zip(page.queries, texts, tables, strict=True))
     body = await service.build(lambda: page.make(snapshot, answers))
     headers = page_headers(ask, content_type, *((("Link", page.extra),) if page.extra else ()))

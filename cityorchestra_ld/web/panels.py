@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 import pyoxigraph as ox
 
 from cityorchestra_ld.errors import CityOrchestraError, Text
-from cityorchestra_ld.model import View
 from cityorchestra_ld.namespaces import XSD
 from cityorchestra_ld.queries import NamedQuery, Term, bind
 from cityorchestra_ld.store import Pool
@@ -72,7 +71,7 @@ def bound(query: NamedQuery, **terms: Term) -> str:
     return bind(query.body, **{name: term for name, term in terms.items() if name in slots})
 
 
-async def ask_all(pool: Pool, view: View, texts: Sequence[str], known: dict[str, Table]) -> list[Table | CityOrchestraError]:
+async def ask_all(pool: Pool, texts: Sequence[str], known: dict[str, Table]) -> list[Table | CityOrchestraError]:
     """Ask the workers what is not known yet; a query that fails is a value, because the others may be shown all the same."""
 
     if len(known) > _KEPT:
@@ -81,7 +80,7 @@ async def ask_all(pool: Pool, view: View, texts: Sequence[str], known: dict[str,
     async def one(text: str) -> Table | CityOrchestraError:
         if text not in known:
             try:
-                known[text] = await read_table(pool, view, text, client="pages")
+                known[text] = await read_table(pool, text, client="pages")
             except CityOrchestraError as error:
                 return error
         return known[text]

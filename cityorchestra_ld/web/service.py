@@ -176,7 +176,7 @@ class Service:
     async def _measure(self, snapshot: Snapshot) -> None:
         """Count what the generation holds; pages do with samples until that is done, or when it takes too long."""
         try:
-            snapshot.statistics = await measure(self.site, self.pool, snapshot.view)
+            snapshot.statistics = await measure(self.site, self.pool)
             for prepare in self.after_opening:
                 await prepare(self, snapshot)
         except CityOrchestraError as error:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Scope
 
-from cityorchestra_ld.errors import CityOrchestraError
+from cityorchestra_ld.errors import CityOrchestraError, QueryError, QueryTimeoutError
 from cityorchestra_ld.formats import (
     GRAPH_FORMATS,
     HTML,
@@ -75,7 +75,7 @@ class Endpoint:
         self._service = service
         self._site = service.site
         self._limits = service.site.territory.limits
-        self._flights: dict[str, asyncio.Future[None]] = {}
+        self._flights: dict[str, asyncio.Future[CityOrchestraError | None]] = {}
         self._addresses: Recent[str] = Recent(_ADDRESSES)
 
     async def answer(self, request: Request) -> Response:
@@ -129,28 +129,39 @@ class Endpoint:
             return _plain(not_modified(tag, pool.generation.created))
         if offer.format is HTML:
             stream = await self._ask(asked, _page_media_type(asked.inspected), _beginning(asked.inspected))
-            return _plain(await self._result_page(asked, stream, tag))
+            return _plain(await self._result_page(asked, stream, self._tag(asked, stream.generation)))
         if tag is None or ask.method == "HEAD" or offer.format in SPOOLED:
-            return await self._anew(asked, tag)
+            return await self._anew(asked)
         known = self._service.snapshot.answers.get(tag)
         if known is None and tag in self._flights:
-            await asyncio.shield(self._flights[tag])  # somebody asks the same at this moment
+            failure = await asyncio.shield(self._flights[tag])  # somebody asks the same at this moment
+            if failure is not None:
+                raise failure
             known = self._service.snapshot.answers.get(tag)
         if known is not None:
             return _plain(replace(known, headers=(*known.headers, *self._service.budget.headers(asked.caller.name))))
+        return await self._first(asked, tag)
+
+    async def _first(self, asked: _Asked, tag: str) -> Response:
+        """Ask a worker, while whoever asks the same waits; a query that fails for one fails for all of them."""
         flight = self._flights[tag] = asyncio.get_running_loop().create_future()
+        failure: CityOrchestraError | None = None
         try:
-            return await self._anew(asked, tag)
+            return await self._anew(asked)
+        except (QueryError, QueryTimeoutError) as error:
+            failure = error
+            raise
         finally:
-            flight.set_result(None)
+            flight.set_result(failure)
             if self._flights.get(tag) is flight:
                 del self._flights[tag]
 
-    async def _anew(self, asked: _Asked, tag: str | None) -> Response:
-        """Ask a worker; an answer that is not too large is remembered under its tag."""
+    async def _anew(self, asked: _Asked) -> Response:
+        """Ask a worker; an answer that is not too large is remembered under the tag of the generation that gave it."""
         form, caller = asked.offer.format, asked.caller
         media_type = SPOOL_TYPE if form in SPOOLED else form.media_type
         stream = await self._ask(asked, media_type, asked.inspected, row_limit(form))
+        tag = self._tag(asked, stream.generation)
         lasting = (*self._headers(asked, tag), ("X-Row-Limit", str(stream.head.row_limit)))
         headers = dict((*lasting, *self._service.budget.headers(caller.name)))
         if asked.ask.method == "HEAD":
@@ -160,7 +171,7 @@ class Endpoint:
             whole = await spool(stream, form)
             return StreamingResponse(whole.pieces(), headers=headers | {"Content-Length": str(whole.size)})
         snapshot = self._service.snapshot
-        if tag is None or snapshot.generation.number != stream.generation:
+        if tag is None or snapshot.generation.number != stream.generation.number:
             return StreamingResponse(noted(stream, form), headers=headers)
 
         def remember(body: bytes) -> None:
@@ -194,16 +205,15 @@ class Endpoint:
     async def _ask(self, asked: _Asked, media_type: str, inspected: Inspected, rows: int | None = None) -> Stream:
         """Ask a worker within the view of the very generation that answers."""
         service, caller = self._service, asked.caller
-        spent: Callable[[float], None] = partial(service.budget.charge, caller.name)
-        while True:
-            generation = service.pool.generation
-            seen = decide(asked.wanted, asked.inspected, caller, generation)
-            stream = await service.pool.query(
-                inspected, seen, media_type, deadline=asked.wanted.deadline, client=caller.name, rows=rows, spent=spent
-            )
-            if stream.generation == generation.number:
-                return stream
-            await stream.aclose()  # a publication came between; its graphs may be open to others than before
+        return await service.pool.query(
+            inspected,
+            partial(decide, asked.wanted, asked.inspected, caller),
+            media_type,
+            deadline=asked.wanted.deadline,
+            client=caller.name,
+            rows=rows,
+            spent=partial(service.budget.charge, caller.name),
+        )
 
     async def _result_page(self, asked: _Asked, stream: Stream, tag: str | None) -> Answer:
         ask, inspected = asked.ask, asked.inspected

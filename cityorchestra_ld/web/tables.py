@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyoxigraph as ox
 
-from cityorchestra_ld.model import View
+from cityorchestra_ld.governance.views import public
 from cityorchestra_ld.store import Pool
 
 Row = dict[str, ox.NamedNode | ox.BlankNode | ox.Literal]
@@ -20,9 +20,9 @@ class Table:
     rows: tuple[Row, ...]
 
 
-async def read_table(pool: Pool, view: View, query: str, *, client: str) -> Table:
-    """Ask a worker; raises what a query raises (QueryError, BusyError, QueryTimeoutError)."""
-    answer = await pool.query(query, view, "text/tab-separated-values", client=client)
+async def read_table(pool: Pool, query: str, *, client: str) -> Table:
+    """Ask a worker what the public sees; raises what a query raises (QueryError, BusyError, QueryTimeoutError)."""
+    answer = await pool.query(query, public, "text/tab-separated-values", client=client)
     parsed = ox.parse_query_results(await answer.read(), format=ox.QueryResultsFormat.TSV)
     if not isinstance(parsed, ox.QuerySolutions):
         return Table((), ())

@@ -115,7 +115,7 @@ def test_a_slice_says_what_a_full_validation_says_on_a_thousand_random_changes(s
         removed = set(chance.sample(steady, min(len(steady), chance.choice([0, 1, 1, 2, 5]))))
         added = {some_triple(chance) for _ in range(chance.choice([0, 1, 1, 2, 5]))} - graph
         change = Change(Triples(graph), added, removed, shapes)
-        assert not change.needs_everything
+        assert not change.changes_classes and not change.opaque
         found, affected, size = sliced(change, shapes, tmp_path)
         touched = {(shape, str(node)) for shape, nodes in affected.touched.items() for node in nodes}
         after = (graph - removed) | added
@@ -146,7 +146,7 @@ def test_a_change_on_a_store_keeps_the_literals_of_the_raw_data_and_sees_nothing
 
 
 def test_a_change_of_the_class_hierarchy_or_of_too_many_nodes_needs_a_full_validation(shapes: ShapesGraph) -> None:
-    assert Change(Triples(), [(iri("E"), SUBCLASS, iri("C"))], [], shapes).needs_everything
+    assert Change(Triples(), [(iri("E"), SUBCLASS, iri("C"))], [], shapes).changes_classes
     many = Change(Triples(), [(iri(f"m{i}"), TYPE, iri("C")) for i in range(30)], [], shapes, most=20)
     with pytest.raises(TooMuchError):
         many.affected()

@@ -10,7 +10,6 @@ from cityorchestra_ld.formats import (
     HTML,
     RESULT_FORMATS,
     TURTLE,
-    by_suffix,
     named,
     negotiate,
     split_suffix,
@@ -84,4 +83,4 @@ def test_text_formats_say_that_they_are_utf_8():
 def test_every_suffix_names_one_format():
     formats = {*DOCUMENT_FORMATS, *RESULT_FORMATS}
     assert len({item.suffix for item in formats}) == len(formats)
-    assert all(by_suffix(f".{item.suffix.upper()}") is item for item in formats)
+    assert all(split_suffix(f"/doc/x.{item.suffix}", tuple(formats)) == ("/doc/x", item) for item in formats)

@@ -186,7 +186,7 @@ def test_form_prefixes_and_datasets_are_read_from_the_text() -> None:
         "BASE <http://x/base/> PREFIX g: <../graph/> PREFIX h: <http://y/def#>\n"
         "DESCRIBE ?s FROM g:a FROM <b> FROM NAMED h:c FROM <b> FROM NAMED <http://z/caf\\u00E9> { GRAPH <no> { ?s ?p ?o } }"
     )
-    assert (found.form, found.kind, found.has_dataset) == ("DESCRIBE", "graph", True)
+    assert (found.form, found.kind) == ("DESCRIBE", "graph")
     assert found.from_default == ("http://x/graph/a", "http://x/base/b")
     assert found.from_named == ("http://y/def#c", "http://z/café")
     assert found.prefixes == {"g": "http://x/graph/", "h": "http://y/def#"}

@@ -15,7 +15,7 @@ import msgspec
 import pyoxigraph as ox
 import pytest
 
-from cityorchestra_ld.errors import BusyError, CityOrchestraError, QueryError, QueryTimeoutError, StoreError, UsageError
+from cityorchestra_ld.errors import BusyError, CityOrchestraError, QueryError, QueryTimeoutError, StoreError, Text, UsageError
 from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Limits, View
 from cityorchestra_ld.store import EmbeddedStore, Inspected, Pool, open_store, query_once, sandbox_available
 
@@ -83,7 +83,7 @@ def test_every_form_answers_in_every_format_with_a_head_first(generation: Genera
             ("application/n-triples", "DESCRIBE <x:a/open/7>", "graph", b'"7 xxx'),
         ):
             answer = await pool.query(text, PUBLIC, media_type)
-            assert (answer.head.kind, answer.head.media_type, answer.generation) == (kind, media_type, generation.number)
+            assert (answer.head.kind, answer.head.media_type, answer.generation) == (kind, media_type, generation)
             assert expected in await answer.read()
             assert answer.end is not None
             assert not answer.end.truncated
@@ -416,7 +416,7 @@ def test_a_new_generation_is_served_while_old_answers_finish(
         assert pool.generation == second
         assert len(await rows(pool, ALL)) == 1
         rest = await old.read()
-        assert old.generation == first.number
+        assert old.generation == first
         assert (begun + rest).count(b"\r\n") == 20_001
         for _ in range(100):
             if len(pool.pids) == 1:
@@ -427,6 +427,27 @@ def test_a_new_generation_is_served_while_old_answers_finish(
         assert len(await rows(pool, ALL + " LIMIT 10")) == 10
 
     within(first, scenario)
+
+
+def test_a_view_is_made_for_the_generation_that_answers(generation: Generation) -> None:
+    async def scenario(pool: Pool) -> None:
+        seen: list[Generation] = []
+
+        def decide(published: Generation) -> View:
+            seen.append(published)
+            return PUBLIC
+
+        def refuse(published: Generation) -> View:
+            raise UsageError(Text("Non.", "No."))
+
+        answer = await pool.query("ASK {}", decide, JSON)
+        assert seen == [answer.generation] == [generation]
+        await answer.read()
+        with pytest.raises(UsageError):
+            await pool.query("ASK {}", refuse, JSON)
+        assert pool.idle == 1, "the worker that was asked nothing did not come back"
+
+    within(generation, scenario)
 
 
 def test_no_process_and_no_descriptor_is_left_behind(generation: Generation) -> None:

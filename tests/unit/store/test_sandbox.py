@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cityorchestra_ld.store import sandbox_available
+from cityorchestra_ld.store.sandbox import child_environment
 
 linux_only = pytest.mark.skipif(
     not sandbox_available(), reason="no seccomp on this machine; `cityorchestra doctor` says so too"
@@ -114,3 +115,11 @@ except MemoryError:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "refused\n", done.stderr
+
+
+def test_a_limited_process_gets_no_secret_and_few_arenas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CITYORCHESTRA_TOKENS", "/secret")
+    monkeypatch.setenv("LANG", "fr_FR.UTF-8")
+    given = child_environment()
+    assert "CITYORCHESTRA_TOKENS" not in given
+    assert (given["LANG"], given["MALLOC_ARENA_MAX"]) == ("fr_FR.UTF-8", "2")
