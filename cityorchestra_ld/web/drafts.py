@@ -20,7 +20,7 @@ from cityorchestra_ld.formats import QUERY_GRAPH_FORMATS, RESULT_FORMATS, named,
 from cityorchestra_ld.governance.edits import Body, Edit
 from cityorchestra_ld.governance.tokens import Token
 from cityorchestra_ld.store import inspect, open_store
-from cityorchestra_ld.store.answers import memory_error
+from cityorchestra_ld.store.answers import gone_error, memory_error
 from cityorchestra_ld.store.drafting import Order, Outcome
 from cityorchestra_ld.store.syntax import syntax_error
 from cityorchestra_ld.store.update_guard import inspect_update
@@ -267,7 +267,7 @@ class Drafts:
         try:
             said = await self._service.children.run(_WORKER, msgspec.json.encode(whole), seconds)
         except ChildDiedError:
-            raise memory_error() from None
+            raise gone_error(memory=False) from None  # by its memory limit or by something else: nobody can tell
         outcome = msgspec.json.decode(said, type=Outcome)
         if outcome.error == "syntax":
             raise syntax_error(text, outcome.message)
