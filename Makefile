@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: run load serve setup frontend browser test sparql-servers slow spark check conformance lint types imports docs kill-test kill-service wheel-test bench clean
+.PHONY: run load serve setup frontend browser test sparql-servers slow spark check conformance lint types imports docs kill-test kill-service hostile wheel-test bench bench-serve bench-publishing clean
 
 run: load serve            ## set up, load the reference territory, serve it on http://localhost:8000
 
@@ -69,11 +69,20 @@ kill-test: setup           ## 50 random kill -9 during `cityorchestra run`
 kill-service: setup        ## 50 random kill -9 of a running service: web, query workers, publishers (a minute)
 	$(BIN)/python tools/kill_service.py --kills 50
 
+hostile: setup             ## two minutes of attacks on a service: it must live, answer good clients rightly and keep nothing
+	$(BIN)/python -m bench.hostile --seconds 120
+
 wheel-test: setup          ## the wheel alone, in an empty environment, from another folder
 	tools/wheel_test.sh
 
 bench: setup               ## mapping against other engines, equal graphs: reports/bench-mapping.json (15 minutes, 15 GB of disk)
 	$(BIN)/python bench/mapping.py
+
+bench-serve: setup         ## the service against other SPARQL servers, each on one core (needs wrk; 15 minutes)
+	$(BIN)/python -m bench.serve --triples 1000000 5000000 --memory
+
+bench-publishing: setup    ## publish a million triples while sixteen clients ask (2 minutes)
+	$(BIN)/python -m bench.publishing
 
 clean:
 	rm -rf .venv var dist reports frontend/node_modules cityorchestra_ld/web/static/build

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from bench.serve_data import BASE, make_territory, publish
 
 _PATIENCE = 600.0
+_PROCESSES = ("web", "workers")
 
 
 class Server(ABC):
@@ -135,6 +136,21 @@ class City(Server):
 
     def describe(self, n: str) -> str:
         return f"/doc/reading/{n}"
+
+    def _wait(self) -> None:
+        super()._wait()
+        ends = time.monotonic() + _PATIENCE
+        while time.monotonic() < ends and not self._settled():
+            time.sleep(0.2)
+
+    def _settled(self) -> bool:
+        """Tell whether what fits in memory is there; it comes after the first answers, which are read from disk."""
+        with urllib.request.urlopen(f"{self.origin}/-/metrics", timeout=30) as answer:
+            known = dict(line.rpartition(" ")[::2] for line in answer.read().decode().splitlines() if not line.startswith("#"))
+        needed = {name: known.get(f'cityorchestra_resident_needed_bytes{{process="{name}"}}') for name in _PROCESSES}
+        allowed = float(known.get("cityorchestra_resident_allowed_bytes", "inf"))
+        there = {name: known.get(f'cityorchestra_resident{{process="{name}"}}') == "1" for name in _PROCESSES}
+        return all(size is not None and (there[name] or float(size) > allowed) for name, size in needed.items())
 
 
 class Oxigraph(Server):

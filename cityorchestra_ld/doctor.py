@@ -21,7 +21,7 @@ from cityorchestra_ld.governance.tokens import FILE as TOKENS
 from cityorchestra_ld.governance.tokens import Tokens
 from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.model import Generation
-from cityorchestra_ld.store import query_once, sandbox_available, store_of
+from cityorchestra_ld.store import query_once, residence, sandbox_available, store_of
 from cityorchestra_ld.territory import Territory
 
 _FREE_BYTES = 2_000_000_000
@@ -178,6 +178,27 @@ def _workers(generation: Generation, territory: Territory) -> Iterator[Examined]
     yield _ok(f"Un processus de requêtes répond en {took:.1f} s", f"A query process answers in {took:.1f} s")
 
 
+def _memory(generation: Generation, territory: Territory) -> Iterator[Examined]:
+    """Tell what of the generation a service keeps in memory, and what it would take."""
+    found = residence(generation, territory.resident, territory.workers, territory.limits)
+    web, workers = (-(-size // 10**6) for size in (found.web_bytes, found.workers_bytes))
+    if found.workers:
+        yield _ok(
+            f"En mémoire : pages et requêtes, {web} + {workers} Mo au plus",
+            f"In memory: pages and queries, {web} + {workers} MB at most",
+        )
+        return
+    allowed = (found.allowed or 0) // 10**6
+    hint = Text(
+        f"Les requêtes seraient plus rapides avec {web + workers} Mo ; {allowed} sont permis ([store] resident).",
+        f"Queries would be faster with {web + workers} MB; {allowed} are allowed ([store] resident).",
+    )
+    text = Text(f"En mémoire : pages, {web} Mo", f"In memory: pages, {web} MB")
+    if not found.web:
+        text = Text("La génération est lue sur le disque.", "The generation is read from disk.")
+    yield Examined(level="ok", text=text, hint=None if territory.resident == "never" else hint)
+
+
 def _territory(territory: Territory) -> Iterator[Examined]:
     count = len(territory.datasets)
     yield _ok(f"{territory.name.fr} : {count} jeux de données", f"{territory.name.en}: {count} datasets")
@@ -225,3 +246,4 @@ def _store(territory: Territory) -> Iterator[Examined]:
             f"Generation {number}: {triples} triples, {len(current.graphs)} graphs",
         )
         yield from _workers(current, territory)
+        yield from _memory(current, territory)

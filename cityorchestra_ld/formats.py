@@ -11,9 +11,9 @@ from typing import Final
 import pyoxigraph as ox
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Format:
-    """One way to write a graph, a table of results or a page."""
+    """One way to write a graph, a table of results or a page; each is made once and known by itself."""
 
     name: str
     label: str

@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from cityorchestra_ld.catalog import bounds, dcat, prov, publications, quality, system, void
+from cityorchestra_ld.catalog import bounds, dcat, prov, publications, quality, system, void, within
 from cityorchestra_ld.catalog.triples import Graph
-from cityorchestra_ld.errors import RefusedError
+from cityorchestra_ld.errors import RefusedError, StoreError, Text
 from cityorchestra_ld.expectations import gate
 from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Role
 from cityorchestra_ld.prepare import Prepared, Preparer, discard
 from cityorchestra_ld.runs import Failure, Run, RunFolder, Status, exclusive
 from cityorchestra_ld.store import EmbeddedStore, store_of
+from cityorchestra_ld.store.generations import Layout
 from cityorchestra_ld.territory import Territory
 from cityorchestra_ld.together import watch
 
@@ -225,6 +226,7 @@ class _Call:
         for info in dropped:
             del graphs[info.graph]
             meta = {name: value for name, value in meta.items() if name.partition(":")[2] != info.dataset}
+        changes += self._within(graphs)
         known = publications.publications(self.territory, tuple(graphs.values()), meta)
         for name, make in (("catalog", dcat.catalog), ("void", void.void)):
             about = GraphInfo(graph=self.territory.iris.graph(name), role="catalog")
@@ -238,6 +240,23 @@ class _Call:
         generation = self.store.publish(changes, run=newest, meta=meta, gate=self._gate)
         publications.follow(self.territory, generation)
         return generation
+
+    def _within(self, graphs: Mapping[str, GraphInfo]) -> list[GraphChange]:
+        """Make the graph that says what lies where, of what is going to be published."""
+        info, target = within.info_of(self.territory), self.work / "within.nt"
+        known = self.store.current()
+        if within.within(self.territory, graphs.values(), self._content, target):
+            return [GraphChange(info=info, content=target)]
+        there = known is not None and any(other.graph == info.graph for other in known.graphs)
+        return [GraphChange(info=info, content=None)] if there else []
+
+    def _content(self, info: GraphInfo) -> Path:
+        """Return the content of a graph as the store keeps it."""
+        kept = Layout(self.territory.state / "store").snapshot(info.sha256)
+        found = kept if kept.exists() else self.store.export(info.graph, self.work)
+        if found is None:
+            raise StoreError(Text(f"Le contenu de <{info.graph}> est perdu.", f"The content of <{info.graph}> is lost."))
+        return found
 
     def _gate(self, staged: Generation) -> None:
         """Look at a generation before it is published: what people see together, and what queries expect."""

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from cityorchestra_ld.model import Access, Column, Limits, OnError, SourceSpec, 
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*")
 _PLAIN = ("languages", "publisher", "licence", "spatial", "limits", "serving", "log")  # read as they are written
 GraphKind = Literal["data", "ref", "live"]
+Resident = Literal["auto", "never", "always"] | Annotated[int, msgspec.Meta(ge=0)]  # or megabytes that copies may take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ class Dataset:
     example: str | None = None  # IRI of a resource to show first
     coverage: Text | None = None
     additive: bool | None = None
+    areas: bool = False  # it draws areas, and we say of public things in which of them they lie
     derived_from: tuple[str, ...] = ()  # datasets that this one was made from; it is never more open than they are
     release_approved_by: str | None = None  # IRI of who signed that it may be
 
@@ -120,6 +122,7 @@ class Territory:
     licence: str | None = None  # of the catalogue itself
     spatial: tuple[str, ...] = ()
     workers: int = 2
+    resident: Resident = "auto"  # the generation is answered from memory: when it fits in a quarter of it
     keep_generations: int = 5
     keep_downloads_mb: int = 2_000  # files of older versions are deleted beyond this
     executor: Literal["duckdb", "spark"] = "duckdb"  # where mappings run
@@ -286,7 +289,8 @@ def load_territory(root: Path, *, state: Path | None = None) -> Territory:
             place=Place(file=str(file), value=base),
         )
     store = dict(raw.get("store", {}))
-    _unknown(store, {"state", "workers", "keep_generations", "keep_downloads_mb", "executor", "kind", "server"}, file)
+    known = {"state", "workers", "resident", "keep_generations", "keep_downloads_mb", "executor", "kind", "server"}
+    _unknown(store, known, file)
     server = _server(store.pop("kind", "embedded"), store.pop("server", None), file)
     for name, table in (("limits", Limits), ("serving", Serving), ("log", Log)):
         _unknown(raw.get(name, {}), {f.name for f in fields(table)}, file)

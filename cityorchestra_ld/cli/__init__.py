@@ -10,6 +10,9 @@ from cityorchestra_ld.errors import CityOrchestraError
 
 __all__ = ["main"]
 
+_LOADING = ("run", "publish")
+_COURTESY = 10  # niceness: who asks a service on the same machine goes first
+
 
 def main() -> None:
     """Run the command line; errors of ours are explained, never shown as a stack trace."""
@@ -18,6 +21,8 @@ def main() -> None:
     from cityorchestra_ld.cli import show
     from cityorchestra_ld.cli.app import app
 
+    if sys.argv[1:2] and sys.argv[1] in _LOADING:
+        os.nice(_COURTESY)
     try:
         result = app(standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)

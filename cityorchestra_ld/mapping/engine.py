@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from cityorchestra_ld.mapping.diagnose import explain_failure
 from cityorchestra_ld.mapping.expressions import Check
 from cityorchestra_ld.mapping.plan import Plan, TriplesMap
 from cityorchestra_ld.mapping.relations import Rows, UnknownReferenceError, ViewError
-from cityorchestra_ld.mapping.sql import all_of, text
+from cityorchestra_ld.mapping.sql import Lit, all_of, concat, text
 from cityorchestra_ld.mapping.statements import Compiled, Line, MapCompiler
 from cityorchestra_ld.mapping.vocabulary import nearest
 from cityorchestra_ld.mapping.workspace import Piece, Workspace, workspace
@@ -50,9 +51,24 @@ class Unit:
         if some is None:  # ask the text itself; below an unnest a filter is not pushed, where it would make the text twice
             whole = f"unnest([concat_ws(chr(10), {', '.join(line.sql() for line in lines)})]) AS l"
             return f"SELECT l FROM ({self.rows.select(whole)}) WHERE l <> ''"
-        sure = frozenset.intersection(*some)
-        where = " OR ".join(f"({all_of(sorted(guards))})" for guards in some) if all(some) else None
-        return self.rows.select(f"concat_ws(chr(10), {', '.join(line.sql(sure) for line in lines)}) AS l", where=where)
+        always = self.rows.always
+        sure = frozenset.intersection(*some) | always
+        least = [guards - always for guards in some]
+        where = " OR ".join(f"({all_of(sorted(guards))})" for guards in least) if all(least) else None
+        return self.rows.select(f"{self._text(lines, sure)} AS l", where=where)
+
+    @staticmethod
+    def _text(lines: Sequence[Line], sure: frozenset[str]) -> str:
+        """Write the text of all lines of a record; what it always has is put together without a copy of each line."""
+        known = [(line, line.whole) for line in lines]
+        there = [whole for _, whole in known if not whole.loops and sure.issuperset(whole.guards)]
+        others = [line for line, whole in known if whole.loops or not sure.issuperset(whole.guards)]
+        if not there:
+            return f"concat_ws(chr(10), {', '.join(line.sql(sure) for line in others)})"
+        pieces: list[str] = [*there[0].pieces]
+        for whole in there[1:]:
+            pieces += [Lit("\n"), *whole.pieces]
+        return concat([*pieces, *(line.sql(sure, after=True) for line in others)])
 
     @staticmethod
     def _some_line(lines: Sequence[Line]) -> list[frozenset[str]] | None:
@@ -199,17 +215,19 @@ def _run_unit(opened: Workspace, unit: Unit, piece: Path, default_graph: str | N
 
 
 def _execute(opened: Workspace, unit: Unit, piece: Path) -> tuple[int, ...]:
-    written = None
-    if any(compiled.lines for compiled in unit.maps):
-        written = opened.execute(f"COPY ({unit.statement}) TO {text(str(piece))} {_RAW}").fetchone()
     known, counting = unit.known(), unit.counting
+    with ThreadPoolExecutor(1) as beside:
+        early = beside.submit(opened.beside(counting)) if counting and unit.rows.kind == "csv" else None
+        written = None
+        if any(compiled.lines for compiled in unit.maps):
+            written = opened.execute(f"COPY ({unit.statement}) TO {text(str(piece))} {_RAW}").fetchone()
     if counting is None:
         lost = (unit.least or 0) - int(written[0]) if written else 0
         return ((opened.expected(unit.source)[1] or 0) - lost, *known)
     if written and _one_line_each(opened, unit, int(written[0])):
         records = int(written[0])
         return (records, *(_line_ends(piece) if compiled.lines else 0 for compiled in unit.maps))
-    records, *counts = opened.execute(counting).fetchone() or (0,)
+    records, *counts = (early.result() if early else opened.execute(counting).fetchone()) or (0,)
     return (int(records), *(before + int(count) for before, count in zip(known, counts, strict=True)))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
 import msgspec
 
@@ -293,25 +295,42 @@ def find(document: bytes, path: Path) -> Iterator[Found]:
 
 
 def values(document: bytes, path: Path) -> Iterable[msgspec.Raw]:
-    """Return what `find` does without the places, level by level when the path and the document are regular."""
+    """Return what `find` does without the places, in one pass when the path and the document are regular."""
     if all(isinstance(step, Key | Wild) for step in path):
         try:
-            return _levels(document, path)
+            return _together(document, path)
         except msgspec.ValidationError:
             pass  # an object where an array is usual, or the other way round
     return (raw for _, raw in find(document, path))
 
 
-def _levels(document: bytes, path: Path) -> list[msgspec.Raw]:
-    level = [msgspec.json.decode(document, type=msgspec.Raw)]
+def _together(document: bytes, path: Path) -> list[msgspec.Raw]:
+    collecting = gc.isenabled()
+    gc.disable()  # a decoded document has no cycles, and looking for some takes longer than decoding
+    try:
+        level: list[Any] = [_regular(path).decode(document)]
+    finally:
+        if collecting:
+            gc.enable()
     for step in path:
         if isinstance(step, Key):
-            decode = _member(step.name).decode
-            found = [decode(raw).value for raw in level]  # type: ignore[attr-defined]
-            level = [raw for raw in found if raw != _ABSENT]
+            level = [one.value for one in level if one is not None]
         else:
-            level = [raw for array in level for raw in _ARRAY.decode(array)]
-    return level
+            level = list(chain.from_iterable(filter(None, level)))
+    return [raw for raw in level if raw != _ABSENT] if path and isinstance(path[-1], Key) else level
+
+
+@lru_cache(maxsize=256)
+def _regular(path: Path) -> msgspec.json.Decoder[Any]:
+    """Return a decoder of documents in which each key of a path is one of an object, and each wildcard stands for an array."""
+    kind: Any = msgspec.Raw
+    for step in reversed(path):
+        if isinstance(step, Key):
+            default = _ABSENT if kind is msgspec.Raw else None
+            kind = msgspec.defstruct("Member", [("value", kind, default)], rename={"value": step.name}) | None
+        else:
+            kind = list[kind] | None
+    return msgspec.json.Decoder(kind)
 
 
 def pointer(place: tuple[str | int, ...]) -> str:

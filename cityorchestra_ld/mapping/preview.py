@@ -173,7 +173,7 @@ def _records(
                 if number in wanted:
                     yield number, dict(zip(names, cells, strict=False))
         return
-    with opened.records(source).path.open("rb") as lines:
+    with opened.records(source, numbered=True).path.open("rb") as lines:
         for line in lines:
             record = msgspec.json.decode(line)
             if record["n"] in wanted:

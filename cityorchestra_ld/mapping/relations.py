@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -99,6 +99,11 @@ class Rows(ABC):
     def scan(self, *, numbered: bool) -> str:
         """Return the relation as SQL for FROM, with the number of the record when asked."""
 
+    @property
+    def always(self) -> frozenset[str]:
+        """Return conditions that are known to hold for every record."""
+        return frozenset()
+
     def known(self, guards: Sequence[str]) -> int | None:
         """Return for how many records all conditions hold, when that is known without reading them."""
         return None
@@ -191,6 +196,12 @@ class CsvRows(Rows):
         filled = {f"c{position} IS NOT NULL": count for position, count in enumerate(self.table.filled)}
         counts = {filled.get(guard) for guard in guards} - {self.table.records}
         return counts.pop() if len(counts) == 1 else None if counts else self.table.records
+
+    @property
+    def always(self) -> frozenset[str]:
+        """Return conditions that are known to hold for every record: the staging found no empty cell in the column."""
+        full = enumerate(self.table.filled or ())
+        return frozenset(f"c{position} IS NOT NULL" for position, count in full if count == self.table.records)
 
     def label(self, reference: str) -> str:
         """Return the column's name as the file writes it."""
@@ -322,12 +333,11 @@ class JsonRows(Rows):
     kind = "json"
 
     def __init__(
-        self, names: Names, records: Path, references: Iterable[str], *, typed: bool, natural: bool, largest: int
+        self, names: Names, lines: Callable[[bool], tuple[Path, int]], references: Iterable[str], *, typed: bool, natural: bool
     ) -> None:
         super().__init__(names)
         self.natural = natural
-        self.records = records
-        self.largest = largest
+        self.lines = lines  # the file of the records, with their numbers or without, and the bytes of the longest line
         self.shape = Shape(leaf=not typed)
         for reference in references:
             path = jsonpath.parse(reference)
@@ -341,11 +351,12 @@ class JsonRows(Rows):
         return value if self.natural else replace(value, natural=None)
 
     def scan(self, *, numbered: bool) -> str:
-        """Read the records; `n` was written with them."""
-        columns = f"{{n: 'BIGINT', r: {text(self.shape.sql)}}}"
-        size = max(16_777_216, 2 * self.largest + 1024)
+        """Read the records; `n` was written with them when asked."""
+        path, largest = self.lines(numbered)
+        columns = ("{n: 'BIGINT', r: " if numbered else "{r: ") + text(self.shape.sql) + "}"
+        size = max(1_048_576, 2 * largest + 1024)
         options = f"format = 'newline_delimited', columns = {columns}, maximum_object_size = {size}"
-        read = f"read_json({text(str(self.records))}, {options})"
+        read = f"read_json({text(str(path))}, {options})"
         return f"(SELECT *, n AS {ROW} FROM {read})" if numbered else read
 
 

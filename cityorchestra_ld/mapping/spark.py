@@ -162,7 +162,7 @@ def _csv_parts(table: Table, place: Path, records: int) -> Iterator[Table]:
 
 
 def _json_parts(source: LogicalSource, table: Table, place: Path, records: int) -> Iterator[Records]:
-    whole = split_records(table, source.iterator or "$", place / "records.ndjson")
+    whole = split_records(table, source.iterator or "$", place / "records.ndjson", numbered=True)
     with whole.path.open("rb") as file:
         number = 0
         while number == 0 or number * records < whole.count:

@@ -148,11 +148,11 @@ def listed(body: str, loops: Sequence[Loop]) -> str:
     return f"list_filter({written}, lambda co_e: co_e IS NOT NULL)"
 
 
-def lines(body: str, loops: Sequence[Loop]) -> str:
+def lines(body: str, loops: Sequence[Loop], between: str = "chr(10)") -> str:
     """Write all non-NULL results of `body` over the loops as lines of one text; NULL when there are none."""
     written = body
     for loop in reversed(loops):
-        walked = f"list_aggregate(list_transform({loop.items}, lambda {loop.variable}: {written}), 'string_agg', chr(10))"
+        walked = f"list_aggregate(list_transform({loop.items}, lambda {loop.variable}: {written}), 'string_agg', {between})"
         written = f"CASE WHEN {loop.single} IS NOT NULL THEN {loop.alone(written)} ELSE {walked} END" if loop.single else walked
     return written
 

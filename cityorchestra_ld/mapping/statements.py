@@ -19,7 +19,7 @@ from cityorchestra_ld.mapping.plan import (
     TriplesMap,
 )
 from cityorchestra_ld.mapping.relations import Rows
-from cityorchestra_ld.mapping.sql import Lit, Loop, Value, all_of, combine, counted, guarded, lines, listed
+from cityorchestra_ld.mapping.sql import Lit, Loop, Value, all_of, combine, concat, counted, guarded, lines, listed
 from cityorchestra_ld.mapping.term_maps import TermCompiler
 from cityorchestra_ld.namespaces import REUSED, RML
 
@@ -49,10 +49,12 @@ class Line:
         value = combine(used, [*parts, Lit(" .")])
         return replace(value, guards=tuple(dict.fromkeys((*self.guards, *value.guards))))
 
-    def sql(self, sure: frozenset[str] = frozenset()) -> str:
-        """Return the text of all lines that one row gives, where some conditions are known to hold."""
+    def sql(self, sure: frozenset[str] = frozenset(), *, after: bool = False) -> str:
+        """Return the text of all lines that one row gives, where some conditions are known to hold; `after` other lines."""
         whole = self.whole
-        return lines(guarded([guard for guard in whole.guards if guard not in sure], whole.sql), whole.loops)
+        body = concat([Lit("\n"), *whole.pieces]) if after else whole.sql
+        left = [guard for guard in whole.guards if guard not in sure]
+        return lines(guarded(left, body), whole.loops, "''" if after else "chr(10)")
 
     @property
     def count(self) -> str:

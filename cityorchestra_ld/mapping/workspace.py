@@ -6,11 +6,11 @@ import itertools
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import msgspec
@@ -30,7 +30,10 @@ _MACRO: Final = re.compile(r"\b(co_[a-z_]+)\(")
 _MACROS: Final = {_MACRO.findall(macro)[0]: macro for macro in (*MACROS, *JSON_MACROS, *DATA_MACROS)}
 _BYTE: Final = re.compile(r"\(byte (\d+)\)")
 _LONGEST: Final = 128_000_000
-_RECORD: Final = b'{"n":%d,"r":%b}\n'
+_NUMBERED: Final = b'{"n":%d,"r":%b}\n'
+_RECORD: Final = b'{"r":%b}\n'
+_BETWEEN: Final = b'}\n{"r":'
+_AT_ONCE: Final = 2_000  # records written together
 _NEWLINES: Final = bytes.maketrans(b"\r\n", b"  ")
 
 
@@ -40,7 +43,7 @@ class Records:
 
     path: Path
     count: int
-    largest: int
+    largest: int  # bytes of a line, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Workspace:
         self.tables = tables
         self.folder = folder
         self.typed = True  # JSON records are first read into the members that are asked for
-        self.longest = 2_000_000  # bytes of a CSV record; buffers are sixteen times as large
+        self.longest = 250_000  # bytes of a CSV record; buffers are sixteen times as large
         self._records: dict[object, Records] = {}
         self._defined: set[str] = set()
         files = [table.path for table in tables.values()] + ([piece.part.path] if piece else [])
@@ -87,6 +90,17 @@ class Workspace:
         """Run a statement, after defining the macros that it uses."""
         self._define(sql)
         return self.connection.execute(sql, parameters)
+
+    def beside(self, sql: str) -> Callable[[], tuple[Any, ...] | None]:
+        """Prepare a query of one row that can run in another thread while this connection is busy."""
+        self._define(sql)
+        cursor = self.connection.cursor()
+
+        def run() -> tuple[Any, ...] | None:
+            with cursor:
+                return cursor.execute(sql).fetchone()
+
+        return run
 
     def _define(self, sql: str) -> None:
         for name in dict.fromkeys(_MACRO.findall(sql)):
@@ -137,17 +151,20 @@ class Workspace:
         part = piece.part if piece else None
         if source.formulation == "csv":
             return CsvRows(names, part if isinstance(part, Table) else self.table(source), longest=self.longest)
-        records = part if isinstance(part, Records) else self.records(source)
-        return JsonRows(
-            names, records.path, source.references, typed=self.typed, natural=source.natural, largest=records.largest
-        )
 
-    def records(self, source: LogicalSource) -> Records:
-        """Split a JSON document into one line per record, once."""
-        if source.key not in self._records:
+        def lines(numbered: bool) -> tuple[Path, int]:
+            records = part if isinstance(part, Records) else self.records(source, numbered=numbered)
+            return records.path, records.largest
+
+        return JsonRows(names, lines, source.references, typed=self.typed, natural=source.natural)
+
+    def records(self, source: LogicalSource, *, numbered: bool = False) -> Records:
+        """Split a JSON document into one line per record, once; with numbers where records must be told apart."""
+        key = source.key, numbered
+        if key not in self._records:
             path = self.folder / f"records{len(self._records)}.ndjson"
-            self._records[source.key] = split_records(self.table(source), source.iterator or "$", path)
-        return self._records[source.key]
+            self._records[key] = split_records(self.table(source), source.iterator or "$", path, numbered=numbered)
+        return self._records[key]
 
     def expected(self, name: str) -> tuple[str, int | None]:
         """Return the file under a source or view, and how many records it has by an independent count."""
@@ -204,31 +221,33 @@ def _connect(folder: Path, files: list[Path], threads: int, memory_mb: int) -> d
     return connection
 
 
-def split_records(table: Table, iterator: str, path: Path) -> Records:
-    """Write the records that the iterator selects, one a line with its number; raise MappingError for malformed JSON."""
+def split_records(table: Table, iterator: str, path: Path, *, numbered: bool) -> Records:
+    """Write the records that the iterator selects, one a line, with their numbers; raise MappingError for malformed JSON."""
     largest = count = 0
     document = table.path.read_bytes()
     try:
+        found = _found(table, document, jsonpath.parse(iterator), numbered=numbered)
         with path.open("wb") as out:
-            numbered = _numbered(table, document, jsonpath.parse(iterator))
-            while lines := list(map(_RECORD.__mod__, itertools.islice(numbered, 2_000))):
-                largest = max(largest, *map(len, lines))
-                count += len(lines)
-                written = b"".join(lines)
-                if written.count(b"\n") > len(lines) or b"\r" in written:  # between values: inside a text they are errors
+            while some := list(itertools.islice(found, _AT_ONCE)):
+                written = b"".join(map(_NUMBERED.__mod__, some)) if numbered else b'{"r":' + _BETWEEN.join(some) + b"}\n"
+                if written.count(b"\n") > len(some) or b"\r" in written:  # between values: inside a text they are errors
+                    lines = map((_NUMBERED if numbered else _RECORD).__mod__, some)
                     written = b"".join(line.translate(_NEWLINES)[:-1] + b"\n" for line in lines)
                 out.write(written)
+                count += len(some)
+                largest = max(largest, *map(len, [raw for _, raw in some] if numbered else some))
     except (msgspec.DecodeError, RecursionError) as error:
         raise _malformed(table, document, error) from error
-    return Records(path, count, largest)
+    return Records(path, count, largest + len(_NUMBERED) + 20)
 
 
-def _numbered(table: Table, document: bytes, path: jsonpath.Path) -> Iterator[tuple[int, msgspec.Raw]]:
-    """Number the records as the whole file does, whatever is left out and whatever comes before."""
+def _found(table: Table, document: bytes, path: jsonpath.Path, *, numbered: bool) -> Iterator[Any]:
+    """Yield the records, with their numbers when asked: as the whole file has them, whatever is left out or comes before."""
     if not table.without:
-        return enumerate(jsonpath.values(document, path), 1 + table.before)
+        values = jsonpath.values(document, path)
+        return enumerate(values, 1 + table.before) if numbered else iter(values)
     return (
-        (number, raw)
+        (number, raw) if numbered else raw
         for number, (place, raw) in enumerate(jsonpath.find(document, path), 1)
         if not any(place[:length] in table.without for length in range(1, len(place) + 1))
     )

@@ -8,7 +8,9 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -46,6 +48,7 @@ class Received:
     invalid: int | None  # offset of the first byte that is not UTF-8
     nul: int | None  # offset of the first NUL byte
     lone_cr: bool  # a carriage return without line feed
+    quotes: int  # bytes that are a quotation mark
 
     def place(self, offset: int) -> Place:
         """Say on which line of the file an offset is."""
@@ -60,14 +63,13 @@ class Received:
 def receive(chunks: Iterable[bytes], label: str, target: Path) -> Received:
     """Copy bytes to `target` in one pass: digest, size, first byte that is not UTF-8, first NUL; SourceError when empty."""
     digest, decoder = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")()
-    size, start, is_ascii, lone_cr = 0, b"", True, False
+    size, start, is_ascii, lone_cr, quotes = 0, b"", True, False, 0
     invalid: int | None = None
     nul: int | None = None
     pending = b""
-    with target.open("wb") as out:
+    with _keeping(target, digest) as keep:
         for chunk in chunks:
-            digest.update(chunk)
-            out.write(chunk)
+            keep(chunk)
             if len(start) < _SAMPLE:
                 start += chunk[: _SAMPLE - len(start)]
             is_ascii = is_ascii and chunk.isascii()
@@ -79,18 +81,41 @@ def receive(chunks: Iterable[bytes], label: str, target: Path) -> Received:
                     decoder.decode(chunk)
                 except UnicodeDecodeError as error:
                     invalid = size - held + error.start
-            joined = pending + chunk
-            lone_cr = lone_cr or joined.count(b"\r") - joined.endswith(b"\r") > joined.count(b"\r\n")
-            pending = b"\r" if joined.endswith(b"\r") else b""
+            if pending or b"\r" in chunk:
+                joined = pending + chunk
+                lone_cr = lone_cr or joined.count(b"\r") - joined.endswith(b"\r") > joined.count(b"\r\n")
+                pending = b"\r" if joined.endswith(b"\r") else b""
+            quotes += chunk.count(b'"')
             size += len(chunk)
     if invalid is None and decoder.getstate()[0]:
         invalid = size - len(decoder.getstate()[0])
     received = Received(
         path=target, label=label, size=size, sha256=digest.hexdigest(), start=start, ascii=is_ascii, utf8=invalid is None,
-        invalid=invalid, nul=nul, lone_cr=lone_cr or bool(pending),
+        invalid=invalid, nul=nul, lone_cr=lone_cr or bool(pending), quotes=quotes,
     )  # fmt: skip
     _refuse_other_things(received)
     return received
+
+
+@contextmanager
+def _keeping(target: Path, digest: hashlib._Hash) -> Iterator[Callable[[bytes], None]]:
+    """Write and digest chunks in another thread, one behind the caller."""
+    with target.open("wb") as out, ThreadPoolExecutor(1) as beside:
+
+        def work(chunk: bytes) -> None:
+            digest.update(chunk)
+            out.write(chunk)
+
+        waiting: list[Future[None]] = []
+
+        def keep(chunk: bytes) -> None:
+            if waiting:
+                waiting.pop().result()
+            waiting.append(beside.submit(work, chunk))
+
+        yield keep
+        for last in waiting:
+            last.result()
 
 
 def _refuse_other_things(received: Received) -> None:

@@ -31,10 +31,8 @@ def check_json(path: Path, label: str) -> None:
             place=Place(file=label),
         )
     text = path.read_text(encoding="utf-8")
-    try:
-        json.loads(
-            text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=_nothing, parse_int=_nothing
-        )
+    try:  # only the form of numbers is checked: any short answer does, whatever their size
+        json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant, parse_float=len, parse_int=len)
     except _DuplicateError as error:
         raise _duplicate(text, label, error.name) from error
     except json.JSONDecodeError as error:
@@ -63,10 +61,6 @@ class _ConstantError(ValueError):
 
 def _no_constant(name: str) -> NoReturn:
     raise _ConstantError(name)
-
-
-def _nothing(_: str) -> None:
-    """Forget a number: only the form is checked."""
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:

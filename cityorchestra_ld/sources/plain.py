@@ -12,7 +12,6 @@ import duckdb
 from cityorchestra_ld.model import SourceSpec
 from cityorchestra_ld.sources.contract import CellCheck, Header
 
-_CHUNK: Final = 1 << 20
 _LEAST: Final = 200_000  # bytes; a smaller file is copied faster than a database starts
 _MOST_VALUES: Final = 1_000_000  # distinct values of a column that are looked at in memory
 _MEMORY: Final = "384MB"
@@ -27,10 +26,12 @@ class Checked:
 
 
 def check_in_place(
-    path: Path, spec: SourceSpec, header: Header, delimiter: str, checks: Sequence[CellCheck], folder: Path
+    path: Path, quotes: int, spec: SourceSpec, header: Header, delimiter: str, checks: Sequence[CellCheck], folder: Path
 ) -> Checked | None:
     """
     Check every record of a file whose first line is its header; nothing when something in it needs the careful reader.
+
+    The file has so many `quotes`.
 
     What is wrong is not said here: the careful reader finds it again, with its row and column.
     """
@@ -41,7 +42,7 @@ def check_in_place(
     }  # fmt: skip
     try:
         with duckdb.connect(config=config) as database:
-            found = _look(_rows(database, path, delimiter, len(header.columns), empty=False), path, len(header.columns))
+            found = _look(_rows(database, path, delimiter, len(header.columns), empty=False), path, quotes, len(header.columns))
             rows = _rows(database, path, delimiter, len(header.columns), empty=True)
             if found and _keys_differ(rows, header, spec) and all(_conforms(rows, check) for check in checks):
                 return found
@@ -69,14 +70,14 @@ def _rows(
     )  # fmt: skip
 
 
-def _look(rows: duckdb.DuckDBPyRelation, path: Path, width: int) -> Checked | None:
+def _look(rows: duckdb.DuckDBPyRelation, path: Path, all_quotes: int, width: int) -> Checked | None:
     """
     Count the records and the cells that are not empty; nothing when a record is blank or a byte is not accounted for.
 
     A file is its cells, the delimiters between them, the line ends and the quotes: a record that the reader skipped, or a
     space that it took away, is missing from this sum.
     """
-    body, quotes, ending, ended = _bytes(path)
+    body, quotes, ending, ended = _bytes(path, all_quotes)
     cells = [f"c{position}" for position in range(width)]
     whole = f"concat({', '.join(cells)})"
     inner = f"sum(strlen({whole}) - strlen(replace({whole}, '\"', ''))) FILTER (WHERE contains({whole}, '\"'))"
@@ -90,17 +91,14 @@ def _look(rows: duckdb.DuckDBPyRelation, path: Path, width: int) -> Checked | No
     return Checked(records, tuple(filled)) if written == body and not blanks else None
 
 
-def _bytes(path: Path) -> tuple[int, int, int, bool]:
+def _bytes(path: Path, quotes: int) -> tuple[int, int, int, bool]:
     """Return the bytes under the first line, the quotes among them, how long a line end is, and whether the last is there."""
     with path.open("rb") as file:
         first = file.readline()
-        body = quotes = 0
-        last = b""
-        while chunk := file.read(_CHUNK):
-            body += len(chunk)
-            quotes += chunk.count(b'"')
-            last = chunk[-1:]
-    return body, quotes, 2 if first.endswith(b"\r\n") else 1, last == b"\n"
+        body = path.stat().st_size - len(first)
+        file.seek(-1, 2)
+        ended = file.read() == b"\n"
+    return body, quotes - first.count(b'"'), 2 if first.endswith(b"\r\n") else 1, ended
 
 
 def _keys_differ(rows: duckdb.DuckDBPyRelation, header: Header, spec: SourceSpec) -> bool:

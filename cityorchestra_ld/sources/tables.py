@@ -188,8 +188,8 @@ def stage_csv(received: Received, spec: SourceSpec, target: Path) -> Table:
         checks = cell_checks(spec, header, received.label)
         aside = AsideList(spec.on_error == "quarantine")
         copy = _Copy(reader, header, checks, spec, aside=aside)
-        usual = header_row == 1 and not received.lone_cr
-        checked = check_in_place(plain, spec, header, delimiter, checks, target.parent) if usual else None
+        usual = header_row == 1 and not received.lone_cr and not codec.startswith(("utf-16", "utf-32"))
+        checked = check_in_place(plain, received.quotes, spec, header, delimiter, checks, target.parent) if usual else None
         if checked:
             copy.sample = list(itertools.islice(rows, _SAMPLE_ROWS))
             copy.records = checked.records

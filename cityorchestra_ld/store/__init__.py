@@ -17,13 +17,14 @@ if TYPE_CHECKING:  # names are imported when they are first used: a query worker
     from cityorchestra_ld.store.publish import EmbeddedStore, open_store
     from cityorchestra_ld.store.reader import Reader
     from cityorchestra_ld.store.remote import RemoteStore
+    from cityorchestra_ld.store.resident import Residence, copy_of, residence
     from cityorchestra_ld.store.sandbox import sandbox_available
     from cityorchestra_ld.store.tombstones import Gone, find_gone
 
 __all__ = [
-    "Answer", "EmbeddedStore", "End", "Gone", "Head", "Hold", "Inspected", "Pool", "Reader", "RemoteStore", "Store",
-    "current_generation", "find_gone", "inspect", "kept_generations", "open_store", "query_once", "read_generation",
-    "sandbox_available", "store_of",
+    "Answer", "EmbeddedStore", "End", "Gone", "Head", "Hold", "Inspected", "Pool", "Reader", "RemoteStore", "Residence",
+    "Store", "copy_of", "current_generation", "find_gone", "inspect", "kept_generations", "open_store", "query_once",
+    "read_generation", "residence", "sandbox_available", "store_of",
 ]  # fmt: skip
 
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "publish": ("EmbeddedStore", "open_store"),
     "reader": ("Reader",),
     "remote": ("RemoteStore",),
+    "resident": ("Residence", "copy_of", "residence"),
     "sandbox": ("sandbox_available",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -13,6 +13,7 @@ import msgspec
 from cityorchestra_ld.errors import CityOrchestraError, QueryError, QueryTimeoutError, StoreError, Text, UsageError
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.frames import End, Failure, Head, Request
+from cityorchestra_ld.store.names import no_names_error
 from cityorchestra_ld.store.syntax import syntax_error
 from cityorchestra_ld.store.workers import QueryWorker, WorkerGoneError
 
@@ -216,6 +217,8 @@ def failure_error(failure: Failure, text: str) -> CityOrchestraError:
         return memory_error()
     if failure.kind == "format":
         return UsageError(Text(f"Format impossible : {said}", f"Not possible as a format: {said}"))
+    if failure.kind == "names":
+        return no_names_error()
     if failure.kind == "store":
         return StoreError(Text(f"La lecture du dépôt échoue : {said}", f"Reading the store fails: {said}"))
     return QueryError(Text(f"La requête ne peut pas être évaluée : {said}", f"The query cannot be evaluated: {said}"))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final, cast
 
 import pyoxigraph as ox
+import zstandard
 
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation, GraphInfo
-from cityorchestra_ld.store import merge, writing
+from cityorchestra_ld.store import merge, names, writing
 from cityorchestra_ld.store.generations import Layout, Merged, read_manifest
 from cityorchestra_ld.store.snapshots import Difference, compare, keep_snapshot
 
@@ -56,21 +60,60 @@ def build(
     total = sum(info.triples for info in new.values())
     churn = manifest.churn + removed + inserted
     if removed * _REMOVAL_COST + inserted <= total and churn <= max(total, _CHURN):
-        writing.change(parent.path / "db", target, changed, old, new)
+        with _beside(partial(_follow_names, layout, parent, differences, target, after)):
+            writing.change(parent.path / "db", target, changed, old, new)
         return Built("difference" if changed else "unchanged", removed, inserted, churn, merged)
     for info in after.values():
         require_snapshot(layout, parent, info)
     return _rebuild(layout, target, before, after, merged)
 
 
+@contextmanager
+def _beside(work: Callable[[], None]) -> Iterator[None]:
+    """Do something in a thread of its own meanwhile; what it raises is raised at the end."""
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work)
+        yield
+        done.result()
+
+
+def _make_names(layout: Layout, target: Path, after: Mapping[str, GraphInfo]) -> None:
+    """Write the index of names of a generation anew."""
+    listed = [info for info in after.values() if info.triples and info.graph != merge.MERGED]
+    names.make(((info.graph, _names(layout.snapshot(info.sha256))) for info in listed), target.with_name(names.FILE))
+
+
+def _follow_names(
+    layout: Layout, parent: Generation, changes: Mapping[str, Difference], target: Path, after: Mapping[str, GraphInfo]
+) -> None:
+    """Write the index of names as the parent's with what changed; anew when much did, or the parent has none."""
+    known = parent.path / names.FILE
+    if names.can_follow(known, changes.values(), sum(info.triples for info in after.values())):
+        names.follow(known, target.with_name(names.FILE), changes)
+        return
+    for info in after.values():
+        require_snapshot(layout, parent, info)
+    _make_names(layout, target, after)
+
+
+def _names(snapshot: Path) -> Iterator[names.Name]:
+    with zstandard.open(snapshot, "rb") as lines:
+        yield from names.names_of(cast("BinaryIO", lines))
+
+
 def _rebuild(
     layout: Layout, target: Path, before: Mapping[str, GraphInfo], after: Mapping[str, GraphInfo], merged: Merged | None
 ) -> Built:
-    graphs = with_merged(after, merged)
-    writing.rebuild(layout, target, graphs.values())
-    writing.check_counts(target, graphs.values())
+    fill(layout, target, with_merged(after, merged))
     removed, inserted = (sum(info.triples for info in infos.values()) for infos in (before, after))
     return Built("rebuild", removed, inserted, 0, merged)
+
+
+def fill(layout: Layout, target: Path, graphs: Mapping[str, GraphInfo]) -> None:
+    """Load graphs from their snapshots into a fresh store, write the index of their names beside it, count."""
+    with _beside(partial(_make_names, layout, target, graphs)):
+        writing.rebuild(layout, target, graphs.values())
+        writing.check_counts(target, graphs.values())
 
 
 def _merged(

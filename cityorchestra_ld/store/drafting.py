@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
 import sys
@@ -12,6 +13,8 @@ from typing import Final, Literal
 import msgspec
 import pyoxigraph as ox
 
+from cityorchestra_ld.store.frames import Searches
+from cityorchestra_ld.store.functions import functions_for
 from cityorchestra_ld.store.sandbox import deny_network, limit_memory
 from cityorchestra_ld.store.serialization import results_format, write_statements
 
@@ -30,6 +33,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     out: str = ""  # where the answer of a query goes
     default_graphs: tuple[str, ...] = ()
     named_graphs: tuple[str, ...] = ()
+    searches: Searches | None = None
     triples: int = 0  # the draft may hold
     memory_mb: int = 1024
 
@@ -128,11 +132,12 @@ def _query(folder: Path, order: Order) -> Outcome:
     store = _opened(folder)
     asked = bool(order.default_graphs or order.named_graphs)
     result = store.query(
-        order.text,
+        _searched(store, order, order.searches) if order.searches else order.text,
         base_iri=order.base,
         use_default_graph_as_union=not asked,
         default_graph=[ox.NamedNode(name) for name in order.default_graphs] if asked else None,
         named_graphs=[ox.NamedNode(name) for name in order.named_graphs] if asked else None,
+        custom_functions=functions_for(order.text),
     )
     with Path(order.out).open("wb") as out:
         if isinstance(result, ox.QueryTriples):
@@ -140,6 +145,20 @@ def _query(folder: Path, order: Order) -> Outcome:
             return Outcome(kind="graph")
         result.serialize(out, results_format(order.media_type))
     return Outcome(kind="boolean" if isinstance(result, ox.QueryBoolean) else "solutions")
+
+
+def _searched(store: ox.Store, order: Order, searches: Searches) -> str:
+    """Put what a query searches by name into its text; a draft has no index, so that one is made for this query."""
+    from cityorchestra_ld.store import names, searching
+
+    every = [node.value for node in store.named_graphs() if isinstance(node, ox.NamedNode)]
+    asked = bool(order.default_graphs or order.named_graphs)
+    default, named = (order.default_graphs, order.named_graphs) if asked else (tuple(every), tuple(every))
+    path = Path(order.out).with_name(names.FILE)
+    names.make(((graph, names.names_in(store, graph)) for graph in every), path)
+    with contextlib.closing(names.Names(path)) as index:
+        found = msgspec.structs.replace(searches, default_graphs=default)
+        return searching.rewrite(order.text, order.base or None, found, named, index)[0]
 
 
 def _compare(folder: Path, order: Order) -> Outcome:

@@ -13,7 +13,7 @@ CHUNK: Final = 65_536
 READY, HEAD, DATA, END, ERROR = b"R", b"H", b"D", b"Z", b"E"
 
 ResultKind = Literal["solutions", "boolean", "graph"]
-ErrorKind = Literal["syntax", "evaluation", "memory", "format", "store"]
+ErrorKind = Literal["syntax", "evaluation", "memory", "format", "store", "names"]
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -23,12 +23,34 @@ class Settings(msgspec.Struct, frozen=True):
     parent: int  # process that must stay alive
     memory_mb: int
     prefixes: dict[str, str] = {}
+    resident: bool = False  # the generation is in its memory already
+    touch: bool = False  # all of it before the first query, which would pay for it otherwise
 
 
 class Ready(msgspec.Struct, frozen=True):
     """A worker has opened its generation."""
 
     confined: bool
+    pid: int = 0
+
+
+class Search(msgspec.Struct, frozen=True, kw_only=True):
+    """One search of a query: what for, in which graphs, and where the things go that are found."""
+
+    text: str
+    at: int
+    subject: str  # `?variable` or `<iri>`
+    graph: str = ""  # of the GRAPH clause around it, in the same way
+    language: str = ""
+    score: str = ""  # the variable that gets the nearness
+
+
+class Searches(msgspec.Struct, frozen=True, kw_only=True):
+    """The searches of a query, and which parts of its text they take the place of."""
+
+    found: tuple[Search, ...]
+    cuts: tuple[tuple[int, int], ...]
+    default_graphs: tuple[str, ...] = ()  # as the view has them
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -42,6 +64,7 @@ class Request(msgspec.Struct, frozen=True):
     prefixes: dict[str, str] = {}
     base: str | None = None  # what relative IRIs of the query start from
     triples: int = 0  # in all these graphs, when several make the default graph
+    searches: Searches | None = None
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -59,6 +82,7 @@ class Head:
     media_type: str
     generation: int = 0
     row_limit: int = 0
+    search_limit: int = 0  # that a search of the query went beyond
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,24 +6,27 @@ import asyncio
 import logging
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from cityorchestra_ld.errors import BusyError, StoreError, Text
+import msgspec
+
+from cityorchestra_ld.errors import StoreError
 from cityorchestra_ld.model import Generation, Limits, View
 from cityorchestra_ld.store.answers import Answer, Patience
-from cityorchestra_ld.store.frames import Request
-from cityorchestra_ld.store.generations import Hold, Merged, read_manifest
+from cityorchestra_ld.store.asking import Asking
 from cityorchestra_ld.store.guard import Inspected, inspect
-from cityorchestra_ld.store.merge import default_graphs
+from cityorchestra_ld.store.held import Held, keep_task
+from cityorchestra_ld.store.searching import searches_of
 from cityorchestra_ld.store.serialization import rdf_format, results_format
-from cityorchestra_ld.store.waiting import FairQueue, QueueFullError, Spending
+from cityorchestra_ld.store.template import Template
+from cityorchestra_ld.store.waiting import FairQueue, QueueFullError, Spending, closing, crowded, full
 from cityorchestra_ld.store.workers import QueryWorker
 
 _LOG = logging.getLogger(__name__)
-_UNLIMITED: Final = 2**62
+_LOOK_AGAIN: Final = 0.05  # seconds
 _SHORT: Final = 0.5  # seconds after which another worker is started beside a query
 _LONG: Final = 2.0  # seconds after which a query gives way to other processes
 _RESTART: Final = 0.5  # seconds of work that a worker costs which has to be replaced
@@ -62,15 +65,15 @@ class Pool:
         self._size = size
         self._limits = limits or Limits()
         self._prefixes = dict(prefixes or {})
-        self._base = base  # what relative IRIs of queries start from
+        self._base = base
+        self._asking = Asking(limits=self._limits, base=base)
         self._stall = stall_seconds
         self._idle: deque[QueryWorker] = deque()
         self._workers: set[QueryWorker] = set()
         self._spending = Spending()
         self._queue: FairQueue[QueryWorker] = FairQueue(self._limits.max_waiting, self._offer, self._spending.of)
         self._costly: set[QueryWorker] = set()  # that answer short queries of clients that cost much
-        self._holds: dict[int, Hold] = {}
-        self._merged: dict[int, Merged | None] = {}
+        self._held: dict[int, Held] = {}
         self._long: dict[QueryWorker, _Long] = {}
         self._timers: dict[QueryWorker, asyncio.TimerHandle] = {}
         self._respawning: set[asyncio.Task[None]] = set()
@@ -106,15 +109,14 @@ class Pool:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._queue.fail(_closing())
+        self._queue.fail(closing())
         for worker in list(self._workers):
             self._discard(worker)
         self._idle.clear()
         await asyncio.gather(*self._stopping)
-        for hold in self._holds.values():
-            hold.close()
-        self._holds.clear()
-        self._merged.clear()
+        for held in self._held.values():
+            await held.close()
+        self._held.clear()
 
     @property
     def generation(self) -> Generation:
@@ -125,6 +127,12 @@ class Pool:
     def confined(self) -> bool:
         """Tell whether every worker is without network."""
         return bool(self._workers) and all(worker.confined for worker in self._workers)
+
+    @property
+    def resident(self) -> bool:
+        """Tell whether new queries are answered from memory."""
+        held = self._held.get(self._generation.number)
+        return held is not None and held.resident
 
     @property
     def idle(self) -> int:
@@ -154,9 +162,8 @@ class Pool:
             await self._populate(generation)
 
     async def _populate(self, generation: Generation) -> None:
-        if generation.number not in self._holds:
-            self._holds[generation.number] = Hold(generation.path)
-            self._merged[generation.number] = read_manifest(generation.path).merged
+        if generation.number not in self._held:
+            self._held[generation.number] = Held(generation)
         starts = [self._start(generation) for _ in range(self._size)]
         started = await asyncio.gather(*starts, return_exceptions=True)
         workers = [worker for worker in started if isinstance(worker, QueryWorker)]
@@ -166,16 +173,56 @@ class Pool:
                 self._discard(worker)
             raise problem
         self._generation = generation
+        self._put_in_place(workers)
+        for number in self._held.keys() - {generation.number, *(worker.generation.number for worker in self._workers)}:
+            keep_task(self._stopping, self._held.pop(number).close())
+
+    def _put_in_place(self, workers: Sequence[QueryWorker]) -> None:
+        """Let these workers take new queries, no others."""
         for old in list(self._idle):
             self._discard(old)
         self._idle.clear()
         for worker in workers:
             self._offer(worker)
 
-    async def _start(self, generation: Generation) -> QueryWorker:
-        worker = await QueryWorker.start(generation, self._limits.query_memory_mb, self._prefixes)
+    async def _start(self, generation: Generation, fresh: Template | None = None) -> QueryWorker:
+        template = fresh or await self._held[generation.number].template()
+        memory, touch = self._limits.query_memory_mb, fresh is not None
+        worker = await QueryWorker.start(generation, memory, self._prefixes, template, touch=touch)
         self._workers.add(worker)
         return worker
+
+    async def warm(self) -> bool:
+        """
+        Have workers with the generation in memory from now on; the others answer until then. Tell whether that was done.
+
+        The copy of an older generation goes before this one is made. Raises StoreError when it cannot be made.
+        """
+        generation = self._generation
+        while len(self._held) > 1:
+            await asyncio.sleep(_LOOK_AGAIN)
+        template = await Template.start(generation, 0, {})
+        workers: list[QueryWorker] = []
+        try:
+            while len(workers) < self._size and self._serves(generation):
+                workers.append(await self._start(generation, template))
+        finally:
+            whole = len(workers) == self._size and self._serves(generation)
+            if not whole:
+                for worker in workers:
+                    self._discard(worker)
+                await template.stop()
+        if whole:
+            self._held[generation.number].keep(template)
+            self._put_in_place(workers)
+        return whole
+
+    def _serves(self, generation: Generation) -> bool:
+        return not self._closed and generation.number == self._generation.number
+
+    def _fits(self, worker: QueryWorker) -> bool:
+        """Tell whether a worker may take new queries: not when it reads the disk and others have the generation in memory."""
+        return self._serves(worker.generation) and (worker.resident or not self.resident)
 
     # --- queries ----------------------------------------------------------------------------------------------------------
 
@@ -201,6 +248,7 @@ class Pool:
         """
         inspected = query if isinstance(query, Inspected) else inspect(query, self._limits)
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
+        searches = await searches_of(inspected.text, self._prefixes.get("co"), self._base)
         seconds = min(deadline or math.inf, self._limits.query_seconds)
         worker = await self._acquire(client, seconds)
         try:
@@ -208,7 +256,11 @@ class Pool:
         except BaseException:
             self._released_unused(worker)
             raise
-        request = self._request(inspected, seen, media_type, self._merged[worker.generation.number], rows)
+        merged = self._held[worker.generation.number].merged
+        request = self._asking.request(inspected, seen, media_type, worker.generation, merged, rows)
+        if searches is not None:
+            searches = msgspec.structs.replace(searches, default_graphs=seen.default_graphs)
+            request = msgspec.structs.replace(request, searches=searches)
         answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released, spent)
         began = asyncio.get_running_loop().time()
         long = _Long(client, answer)
@@ -217,26 +269,6 @@ class Pool:
         await answer.begin()
         self._typical += (asyncio.get_running_loop().time() - began - self._typical) * 0.1
         return answer
-
-    def _request(self, inspected: Inspected, view: View, media_type: str, merged: Merged | None, most: int | None) -> Request:
-        rows = min(self._limits.result_rows, most or _UNLIMITED)
-        own = inspected.form == "SELECT" and inspected.limit is not None and inspected.limit <= rows
-        default = default_graphs(view, merged)
-        return Request(
-            text=inspected.capped(rows),
-            default_graphs=default,
-            named_graphs=list(view.named_graphs),
-            media_type=media_type,
-            rows=_UNLIMITED if own else rows,
-            prefixes=dict(inspected.prefixes) if inspected.kind == "graph" else {},
-            base=self._base,
-            triples=self._triples(default, view) if len(default) > 1 else 0,
-        )
-
-    def _triples(self, default: Sequence[str], view: View) -> int:
-        """Count the triples of the graphs of a request; more than there can be for the merge, which is never copied."""
-        sizes = {info.graph: info.triples for info in self._generation.graphs}
-        return sum(sizes.get(name, _UNLIMITED) for name in (*default, *view.named_graphs))
 
     async def _acquire(self, client: str, seconds: float) -> QueryWorker:
         while True:
@@ -249,17 +281,12 @@ class Pool:
 
     async def _wait(self, client: str, seconds: float) -> QueryWorker:
         if self._closed:
-            raise _closing()
+            raise closing()
         try:
             async with asyncio.timeout(seconds):
                 return await self._queue.wait(client)
         except (QueueFullError, TimeoutError):
-            error = BusyError(
-                Text("Trop de requêtes attendent.", "Too many queries are waiting."),
-                hint=Text("Réessayez dans quelques secondes.", "Try again in a few seconds."),
-            )
-            error.retry_after = float(max(1, math.ceil(self._typical * (len(self._queue) + 1) / self._size)))
-            raise error from None
+            raise full(self._typical * (len(self._queue) + 1) / self._size) from None
 
     def _takes_long(self, worker: QueryWorker, query: _Long) -> None:
         """Let a query go on beside the others; when too many do, the client that has most of them loses its newest."""
@@ -269,7 +296,7 @@ class Pool:
         if len(self._long) > self._limits.long_queries:
             clients = [other.client for other in self._long.values()]
             heaviest = max(reversed(clients), key=clients.count)
-            next(other for other in reversed(self._long.values()) if other.client == heaviest).answer.interrupt(_crowded())
+            next(other for other in reversed(self._long.values()) if other.client == heaviest).answer.interrupt(crowded())
         if worker in self._long:
             self._fill(worker.generation)
         self._dispatch()
@@ -286,7 +313,7 @@ class Pool:
         self._costly.discard(worker)
         if self._long.pop(worker, None) is not None and (worker.gives_way or self._ready(worker.generation) > self._size + 1):
             reusable = False  # what gives way cannot be hurried again; and one worker more than needed is enough
-        if reusable and worker.alive and worker.generation.number == self._generation.number and not self._closed:
+        if reusable and worker.alive and self._fits(worker):
             self._offer(worker)
         else:
             self._replace(worker)
@@ -294,7 +321,7 @@ class Pool:
 
     def _released_unused(self, worker: QueryWorker) -> None:
         """Take back a worker that was asked nothing."""
-        if worker.generation.number == self._generation.number and not self._closed:
+        if self._fits(worker):
             self._offer(worker)
         else:
             self._replace(worker)
@@ -325,13 +352,12 @@ class Pool:
         if worker in self._workers:
             self._workers.discard(worker)
             worker.kill()
-            _keep(self._stopping, worker.stop())
+            keep_task(self._stopping, worker.stop())
         number = worker.generation.number
         if number != self._generation.number and all(other.generation.number != number for other in self._workers):
-            hold = self._holds.pop(number, None)
-            if hold is not None:
-                hold.close()
-                del self._merged[number]
+            held = self._held.pop(number, None)
+            if held is not None:
+                keep_task(self._stopping, held.close())
 
     def _replace(self, worker: QueryWorker) -> None:
         self._discard(worker)
@@ -339,11 +365,11 @@ class Pool:
 
     def _fill(self, generation: Generation) -> None:
         """Start what is missing of the workers that take new queries."""
-        if self._closed or generation.number != self._generation.number:
+        if not self._serves(generation):
             return
         for _ in range(self._size - self._ready(generation) - self._starting[generation.number]):
             self._starting[generation.number] += 1
-            _keep(self._respawning, self._respawn(generation))
+            keep_task(self._respawning, self._respawn(generation))
 
     def _ready(self, generation: Generation) -> int:
         """Count the workers of a generation that are not kept by a long query."""
@@ -354,10 +380,11 @@ class Pool:
             await self._start_again(generation)
         finally:
             self._starting[generation.number] -= 1
+        self._fill(generation)
 
     async def _start_again(self, generation: Generation) -> None:
         pause = 0.1
-        while not self._closed and generation.number == self._generation.number:
+        while self._serves(generation):
             try:
                 worker = await self._start(generation)
             except StoreError as error:
@@ -365,28 +392,5 @@ class Pool:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
                 continue
-            if generation.number == self._generation.number:
-                self._offer(worker)
-            else:
-                self._discard(worker)
+            self._released_unused(worker)
             return
-
-
-def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:
-    """Start a task, and keep it until it is done."""
-    task = asyncio.get_running_loop().create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
-
-
-def _crowded() -> BusyError:
-    error = BusyError(
-        Text("Trop de longues requêtes en même temps.", "Too many long queries at the same time."),
-        hint=Text("Attendez la fin des vôtres, ou simplifiez.", "Wait until yours have ended, or simplify."),
-    )
-    error.retry_after = 10.0
-    return error
-
-
-def _closing() -> BusyError:
-    return BusyError(Text("Le service s'arrête.", "The service is stopping."))

@@ -11,8 +11,7 @@ import msgspec
 from cityorchestra_ld.errors import Place, StoreError, Text
 from cityorchestra_ld.model import Generation, GraphInfo, Limits, StoreServer
 from cityorchestra_ld.namespaces import DEFAULT_BASE
-from cityorchestra_ld.store import writing
-from cityorchestra_ld.store.building import require_snapshot, with_merged
+from cityorchestra_ld.store.building import fill, require_snapshot, with_merged
 from cityorchestra_ld.store.generations import (
     Manifest,
     Pointer,
@@ -176,8 +175,7 @@ class RemoteStore(EmbeddedStore):
                     self._require_same(info, Path(folder))
             generation = Path(folder) / "generation"
             generation.mkdir()
-            writing.rebuild(self._layout, generation / "db", state.graphs.values())
-            writing.check_counts(generation / "db", state.graphs.values())
+            fill(self._layout, generation / "db", state.graphs)
             (generation / "manifest.json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
             (generation / "hold").touch()
             sync_tree(generation)

@@ -111,7 +111,8 @@ def child_environment() -> dict[str, str]:
     The allocator reserves address space for each arena, and makes more of them when threads wait for each other (mallopt(3)):
     a limit on address space would then end a process that uses little.
     """
-    return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "2"}
+    said = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return said | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def limit_memory(megabytes: int) -> None:

@@ -9,6 +9,8 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from cityorchestra_ld.errors import BusyError, Text
+
 T = TypeVar("T")
 _HALF_LIFE: Final = 60.0
 _REMEMBERED: Final = 10_000  # clients
@@ -101,3 +103,31 @@ class FairQueue(Generic[T]):
             self._count -= 1
             if not waiting:
                 del self._clients[client]
+
+
+# --- what those are told who cannot wait ------------------------------------------------------------------------------------
+
+
+def full(seconds: float) -> BusyError:
+    """Say that too many wait, and when there may be room."""
+    error = BusyError(
+        Text("Trop de requêtes attendent.", "Too many queries are waiting."),
+        hint=Text("Réessayez dans quelques secondes.", "Try again in a few seconds."),
+    )
+    error.retry_after = float(max(1, math.ceil(seconds)))
+    return error
+
+
+def crowded() -> BusyError:
+    """Say that there are too many long queries."""
+    error = BusyError(
+        Text("Trop de longues requêtes en même temps.", "Too many long queries at the same time."),
+        hint=Text("Attendez la fin des vôtres, ou simplifiez.", "Wait until yours have ended, or simplify."),
+    )
+    error.retry_after = 10.0
+    return error
+
+
+def closing() -> BusyError:
+    """Say that the service is about to end."""
+    return BusyError(Text("Le service s'arrête.", "The service is stopping."))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import msgspec
 import pyoxigraph as ox
@@ -19,15 +19,19 @@ from cityorchestra_ld.errors import UsageError
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.exact import Datasets
 from cityorchestra_ld.store.frames import ErrorKind, Failure, Request, ResultKind, Settings
+from cityorchestra_ld.store.functions import functions_for
 from cityorchestra_ld.store.rows import RowCounter, row_counter
 from cityorchestra_ld.store.sandbox import deny_network, die_with_parent, limit_memory
 from cityorchestra_ld.store.serialization import results_format, write_statements
+
+if TYPE_CHECKING:
+    from cityorchestra_ld.store.names import Names
 
 _STACK = 256 * 1024 * 1024  # deep plans recurse; the guard bounds nesting, this bounds the rest
 _KEPT_NODES = 10_000
 
 
-class _Line:
+class Line:
     """The blocking end of the socket; read and written as a plain file, because socket calls are denied."""
 
     def __init__(self, descriptor: int) -> None:
@@ -58,7 +62,7 @@ class _Line:
 class _Answer:
     """A file to the serialiser: gathers what is written and sends it in frames, the head before the first."""
 
-    def __init__(self, line: _Line, head: frames.Head, counter: RowCounter | None, began: float) -> None:
+    def __init__(self, line: Line, head: frames.Head, counter: RowCounter | None, began: float) -> None:
         self._line = line
         self._began = began  # processor time
         self._head: frames.Head | None = head
@@ -121,13 +125,16 @@ class _Counted:
 class Worker:
     """A generation open for reading, and the line to the parent."""
 
-    def __init__(self, line: _Line, settings: Settings, store: ox.Store) -> None:
+    def __init__(self, line: Line, settings: Settings, store: ox.Store) -> None:
         self._line = line
         self._settings = settings
         self._store = store
         self._nodes: dict[str, ox.NamedNode] = {}
         self._datasets = Datasets(store)
         self._began = 0.0
+        self._before = _peak() if settings.resident else 0
+        self._names: Names | None = None
+        self._cut = 0  # things that a search went beyond
 
     def serve(self) -> None:
         """Answer until the parent hangs up."""
@@ -140,27 +147,31 @@ class Worker:
         try:
             self._answer(request)
         except SyntaxError as error:
-            return _failure("syntax", error)
+            return failure("syntax", error)
         except UsageError as error:
-            return _failure("format", error)
+            return failure("format", error)
         except MemoryError as error:
-            return _failure("memory", error)
+            return failure("memory", error)
         except (ValueError, RuntimeError, TypeError) as error:
-            return _failure("evaluation", error)
+            return failure("evaluation", error)
         except BrokenPipeError:
             raise
+        except FileNotFoundError as error:
+            return failure("names" if request.searches else "store", error)
         except OSError as error:
-            return _failure("store", error)
+            return failure("store", error)
         return None
 
     def _answer(self, request: Request) -> None:
-        self._began = time.process_time()
+        self._began, self._cut = time.process_time(), 0
         default = [self._node(name) for name in request.default_graphs]
         named = [self._node(name) for name in request.named_graphs]
         asked = self._datasets.choose(default, named, request.triples)
+        text = request.text if request.searches is None else self._searched(request, request.searches)
         result = asked.store.query(
-            request.text, base_iri=request.base, default_graph=list(asked.default), named_graphs=list(asked.named)
-        )
+            text, base_iri=request.base, default_graph=list(asked.default), named_graphs=list(asked.named),
+            custom_functions=functions_for(text),
+        )  # fmt: skip
         triples: int | None = None
         more = False
         if isinstance(result, ox.QueryTriples):
@@ -179,9 +190,18 @@ class Worker:
         answer.finish(triples, request.rows, more=more, retire=self._has_grown())
 
     def _start(self, kind: ResultKind, request: Request, counter: RowCounter | None) -> _Answer:
-        return _Answer(
-            self._line, frames.Head(kind=kind, media_type=request.media_type, row_limit=request.rows), counter, self._began
-        )
+        head = frames.Head(kind=kind, media_type=request.media_type, row_limit=request.rows, search_limit=self._cut)
+        return _Answer(self._line, head, counter, self._began)
+
+    def _searched(self, request: Request, searches: frames.Searches) -> str:
+        """Put what a query searches by name into its text."""
+        from cityorchestra_ld.store import names, searching
+
+        if self._names is None:
+            self._names = names.Names(Path(self._settings.generation) / names.FILE)
+        text, cut = searching.rewrite(request.text, request.base, searches, request.named_graphs, self._names)
+        self._cut = searching.MOST if cut else 0
+        return text
 
     def _node(self, name: str) -> ox.NamedNode:
         node = self._nodes.get(name)
@@ -193,7 +213,7 @@ class Worker:
 
     def _has_grown(self) -> bool:
         """Tell whether a query ever took more than half of the memory; freed memory does not always go back."""
-        half = self._settings.memory_mb * 500_000
+        half = self._before + self._settings.memory_mb * 500_000
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 <= half:
             return False
         return _peak() > half  # the figure above begins with what the parent had when it started us (getrusage(2))
@@ -209,23 +229,32 @@ def _peak() -> int:
     return int(line.split()[1]) * 1024
 
 
-def _failure(kind: ErrorKind, error: BaseException) -> Failure:
+def failure(kind: ErrorKind, error: BaseException) -> Failure:
+    """Say why something could not be done."""
     return Failure(kind, str(error) or type(error).__name__)
 
 
-def _run(line: _Line, settings: Settings, store: ox.Store) -> None:
+def _run(line: Line, settings: Settings, store: ox.Store) -> None:
     limit_memory(settings.memory_mb)
     confined = deny_network()
-    line.send(frames.frame(frames.READY, msgspec.json.encode(frames.Ready(confined))))
+    line.send(frames.frame(frames.READY, msgspec.json.encode(frames.Ready(confined, os.getpid()))))
     try:
         Worker(line, settings, store).serve()
     except BrokenPipeError:
         return
 
 
+def work(line: Line, settings: Settings, store: ox.Store) -> None:
+    """Answer queries until the parent hangs up, in a thread with a large stack."""
+    threading.stack_size(_STACK)
+    thread = threading.Thread(target=_run, args=(line, settings, store), name="queries")
+    thread.start()
+    thread.join()
+
+
 def main(arguments: list[str]) -> int:
     """Serve queries on the socket whose descriptor is the only argument."""
-    line = _Line(int(arguments[0]))
+    line = Line(int(arguments[0]))
     payload = line.receive()
     if payload is None:
         return 0
@@ -234,12 +263,9 @@ def main(arguments: list[str]) -> int:
     try:
         store = ox.Store.read_only(str(Path(settings.generation) / "db"))
     except OSError as error:
-        line.send(frames.frame(frames.ERROR, msgspec.json.encode(_failure("store", error))))
+        line.send(frames.frame(frames.ERROR, msgspec.json.encode(failure("store", error))))
         return 1
-    threading.stack_size(_STACK)
-    thread = threading.Thread(target=_run, args=(line, settings, store), name="queries")
-    thread.start()
-    thread.join()
+    work(line, settings, store)
     return 0
 
 

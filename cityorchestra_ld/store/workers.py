@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
+import signal
 import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import msgspec
 
@@ -20,6 +22,9 @@ from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.frames import Ready, Request, Settings
 from cityorchestra_ld.store.sandbox import child_environment
+
+if TYPE_CHECKING:
+    from cityorchestra_ld.store.template import Template
 
 _START_SECONDS: Final = 20.0
 _PATIENT: Final = 10  # niceness of a worker whose query takes long
@@ -35,8 +40,34 @@ class WorkerGoneError(Exception):
         self.memory = memory
 
 
+class SplitOff:
+    """A worker process that a template split off: what `subprocess.Popen` tells of a child, of one that is not ours."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._handle = os.pidfd_open(pid)  # names this process for ever, unlike its number
+        self._ended = False
+
+    def poll(self) -> int | None:
+        """Return something once the process has ended."""
+        if not self._ended:
+            ended = select.poll()
+            ended.register(self._handle, select.POLLIN)
+            if ended.poll(0):
+                self._ended = True
+                os.close(self._handle)
+        return 0 if self._ended else None
+
+    def kill(self) -> None:
+        """End the process."""
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+
 class QueryWorker(asyncio.Protocol):
     """One worker process and the socket to it."""
+
+    start_seconds: ClassVar[float] = _START_SECONDS
 
     def __init__(self, generation: Generation) -> None:
         self.generation = generation
@@ -49,29 +80,48 @@ class QueryWorker(asyncio.Protocol):
         self._closed = False
         self._wake: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | SplitOff | None = None
         self._said = -1
 
     # --- life -------------------------------------------------------------------------------------------------------------
 
     @classmethod
-    async def start(cls, generation: Generation, memory_mb: int, prefixes: Mapping[str, str]) -> QueryWorker:
-        """Start a worker on a generation; raise StoreError when it does not come up."""
+    async def start(
+        cls,
+        generation: Generation,
+        memory_mb: int,
+        prefixes: Mapping[str, str],
+        template: Template | None = None,
+        *,
+        touch: bool = False,
+    ) -> Self:
+        """
+        Start a worker on a generation, from the template if there is one; raise StoreError when it does not come up.
+
+        A worker that shares memory with its template copies each page that it uses; with `touch` it does so before it is ready.
+        """
         worker = cls(generation)
         ours, theirs = socket.socketpair()
         try:
-            worker._spawn(theirs)
+            if template is None:
+                worker._spawn(theirs)
+            else:
+                worker._split(template, theirs)
             ours.setblocking(False)
             await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
-            settings = Settings(str(generation.path), os.getpid(), memory_mb, dict(prefixes))
+            parent = os.getpid() if template is None else template.pid
+            settings = Settings(str(generation.path), parent, memory_mb, dict(prefixes), template is not None, touch)
             worker._send(msgspec.json.encode(settings))
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(cls.start_seconds):
                 await worker.wait()
             kind, payload = worker.pop()
             if kind != frames.READY:
                 reason = msgspec.json.decode(payload, type=frames.Failure).message
                 raise StoreError(Text(f"La génération ne s'ouvre pas : {reason}", f"The generation cannot be opened: {reason}"))
-            worker.confined = msgspec.json.decode(payload, type=Ready).confined
+            ready = msgspec.json.decode(payload, type=Ready)
+            worker.confined = ready.confined
+            if template is not None:
+                worker._process = SplitOff(ready.pid)
         except (WorkerGoneError, TimeoutError, OSError) as error:
             said = worker._last_words().decode("utf-8", "replace").strip()[-500:]
             await worker.stop()
@@ -88,16 +138,24 @@ class QueryWorker(asyncio.Protocol):
         return worker
 
     def _spawn(self, theirs: socket.socket) -> None:
-        self._said = os.memfd_create("worker") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-P", "-m", "cityorchestra_ld.store.worker_main", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._said,
-                env=child_environment(),
-            )
+            self._run("worker_main", theirs.fileno())
+
+    def _run(self, module: str, *descriptors: int) -> None:
+        self._said = _open_words()
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-P", "-m", f"cityorchestra_ld.store.{module}", *map(str, descriptors)],
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._said,
+            env=child_environment(),
+        )
+
+    def _split(self, template: Template, theirs: socket.socket) -> None:
+        self._said = _open_words()
+        with theirs:
+            template.split(theirs, self._said)
 
     def kill(self) -> None:
         """End the process, whatever it is doing; may be called twice, and somebody must call `stop` after it."""
@@ -126,6 +184,11 @@ class QueryWorker(asyncio.Protocol):
     def alive(self) -> bool:
         """Tell whether the worker can take a query."""
         return not self._closed and self._process is not None and self._process.poll() is None
+
+    @property
+    def resident(self) -> bool:
+        """Tell whether the worker has its generation in memory."""
+        return isinstance(self._process, SplitOff)
 
     @property
     def pid(self) -> int:
@@ -203,3 +266,8 @@ class QueryWorker(asyncio.Protocol):
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         self._wake = None
+
+
+def _open_words() -> int:
+    """Open what a process writes its last words to."""
+    return os.memfd_create("worker") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)

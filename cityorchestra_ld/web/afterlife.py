@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 import pyoxigraph as ox
@@ -22,6 +23,7 @@ INSEE: Final = "http://id.insee.fr/geo/"
 _REPLACED: Final = ox.NamedNode(f"{DCT}isReplacedBy")
 _REPLACES: Final = ox.NamedNode(f"{DCT}replaces")
 _STEPS: Final = 20
+_FEW: Final = 1_000  # replacements that are known by heart
 N = ox.NamedNode
 
 
@@ -42,7 +44,18 @@ def successor(snapshot: Snapshot, iri: str) -> str | None:
 def _next(snapshot: Snapshot, iri: str) -> set[str]:
     node = N(iri)
     said = {quad.object.value for quad in snapshot.plain(node, _REPLACED, None) if isinstance(quad.object, ox.NamedNode)}
+    replaced = snapshot.remember("replaced", lambda: _replaced(snapshot))
+    if replaced is not None and iri not in replaced:
+        return said
     return said | {q.subject.value for q in snapshot.plain(None, _REPLACES, node) if isinstance(q.subject, ox.NamedNode)}
+
+
+def _replaced(snapshot: Snapshot) -> frozenset[str] | None:
+    """List what anything says that it replaces; `None` when that is much."""
+    found = list(islice(snapshot.plain(None, _REPLACES, None), _FEW + 1))
+    if len(found) > _FEW:
+        return None
+    return frozenset(quad.object.value for quad in found if isinstance(quad.object, ox.NamedNode))
 
 
 def identity(site: Site, iri: str) -> str:

@@ -34,6 +34,7 @@ from cityorchestra_ld.web import (
     story,
     territory_page,
 )
+from cityorchestra_ld.web.again import EVERYWHERE, Again
 from cityorchestra_ld.web.api import QueryApi
 from cityorchestra_ld.web.downloads import Downloads
 from cityorchestra_ld.web.http_ import Answer, Ask, ask_from, redirect
@@ -86,25 +87,6 @@ _LIVE: Final[tuple[tuple[str, Live], ...]] = (
     ("/territory", territory_page.territory_index),
     ("/territory/{place:path}", territory_page.territory_page),
 )
-_EVERYWHERE: Final[tuple[tuple[bytes, bytes], ...]] = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"strict-origin-when-cross-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        b"base-uri 'none'; frame-ancestors 'none'",
-    ),
-    (b"access-control-allow-origin", b"*"),
-    (
-        b"access-control-expose-headers",
-        b"Content-Language, Content-Location, Content-Profile, ETag, Last-Modified, Link, Location, Memento-Datetime, "
-        b"Preference-Applied, RateLimit, RateLimit-Policy, Repr-Digest, Retry-After, Vary, X-Generation, X-Request-Id, "
-        b"X-Row-Limit, X-Version",
-    ),
-)
 _PREFLIGHT: Final = (
     "Accept, Accept-Datetime, Accept-Language, Accept-Profile, Authorization, Content-Type, If-Match, If-Modified-Since, "
     "If-None-Match, Prefer"
@@ -120,13 +102,15 @@ class CityService(FastAPI):
     at_once: ASGIApp
     queried: ASGIApp
     watch: Watch
+    again: Again
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: identifiers at once, everything else through the routes."""
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        await self.watch.follow(scope, receive, send, self._answer)
+        if not await self.again.give(scope, send):
+            await self.watch.follow(scope, receive, send, self._answer)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         send = _dressed(scope, send)
@@ -144,25 +128,34 @@ class CityService(FastAPI):
 
     async def identify(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for `/id` and `/doc` without the cost of a route."""
-        ask = ask_from(scope)
+        ask, snapshot = ask_from(scope), self.service.open_snapshot
         if ask.path.startswith("/id/"):
-            await _send(self.answer(ask, dereference.identify), send)
+            answer = self.answer(ask, dereference.identify)
         elif "html" in (ask.accept or "") or ".html" in ask.path:
-            await _send(await self.service.build(lambda: self.answer(ask, dereference.document)), send)
+            if snapshot is not None and snapshot.statistics is None:
+                snapshot = None  # a page says more once the generation is measured
+            answer = await self.service.build(lambda: self.answer(ask, dereference.document))
         else:
-            await _send(self.answer(ask, dereference.document), send)
+            answer = self.answer(ask, dereference.document)
+        await self._send_and_keep(scope, snapshot, answer, send)
 
     async def ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for `/sparql` without the cost of a route."""
         known = self.endpoint.recall(scope) if scope["method"] == "GET" else None
         if known is not None:
-            await _send(known, send)
+            await self._send_and_keep(scope, self.service.open_snapshot, known, send)
             return
         try:
             response = await self.endpoint.answer(Request(scope, receive))
         except CityOrchestraError as error:
             response = _response(self.problem(ask_from(scope), error))
         await response(scope, receive, send)
+
+    async def _send_and_keep(self, scope: Scope, snapshot: Snapshot | None, answer: Answer, send: Send) -> None:
+        """Send an answer that a snapshot gave, and keep it for who asks the same."""
+        headers = answer.raw_headers()
+        self.again.keep(scope, snapshot, answer, headers)
+        await _send(answer, send, headers)
 
     def answer(self, ask: Ask, handler: Handler) -> Answer:
         """Run a handler on the open generation; an error of ours becomes an answer too."""
@@ -210,8 +203,8 @@ def _without_slash(ask: Ask) -> Answer:
     return redirect(301, f"{ask.root}/{ask.path.strip('/')}{kept}")
 
 
-async def _send(answer: Answer, send: Send) -> None:
-    await send({"type": "http.response.start", "status": answer.status, "headers": answer.raw_headers()})
+async def _send(answer: Answer, send: Send, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers or answer.raw_headers()})
     await send({"type": "http.response.body", "body": answer.body})
 
 
@@ -222,7 +215,7 @@ def _dressed(scope: Scope, send: Send) -> Send:
 
     async def dressed(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], *_EVERYWHERE, (b"x-request-id", request_id)]
+            message["headers"] = [*message["headers"], *EVERYWHERE, (b"x-request-id", request_id)]
         elif silent and message["type"] == "http.response.body":
             message["body"] = b""
         await send(message)
@@ -305,7 +298,7 @@ def _errors(app: CityService) -> None:
     app.queried = ServerErrorMiddleware(app.ask, handler=bug)
 
 
-def create_app(territory: Territory) -> FastAPI:
+def create_app(territory: Territory) -> CityService:
     """Make the application for a territory; nothing is opened before it starts."""
     service = Service(Site(territory))
     service.after_opening.append(home.warm)
@@ -330,6 +323,7 @@ def create_app(territory: Territory) -> FastAPI:
         redirect_slashes=False,
     )
     app.service, app.watch = service, Watch(service)
+    app.again = Again(service, app.watch)
     _operations(app)
     app.endpoint = Endpoint(service)
     exports = add_service(app, service, app.endpoint)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from threading import Lock
-from typing import Generic, TypeVar
-
-from cityorchestra_ld.web.http_ import Answer
+from typing import Generic, Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+class Sized(Protocol):
+    """Something that knows how much memory it takes."""
+
+    @property
+    def size(self) -> int:
+        """Count its bytes, about."""
+
+
+S = TypeVar("S", bound=Sized)
 
 
 class Recent(Generic[T]):
@@ -34,7 +43,7 @@ class Recent(Generic[T]):
             self._values.popitem(last=False)
 
 
-class AnswerCache:
+class AnswerCache(Generic[S]):
     """A byte-budgeted LRU of answers; a new generation brings a new cache."""
 
     def __init__(self, budget: int = 64_000_000) -> None:
@@ -42,14 +51,14 @@ class AnswerCache:
         self._budget = budget
         self._held = 0
         self.hits = self.misses = 0
-        self._answers: OrderedDict[Hashable, Answer] = OrderedDict()
+        self._answers: OrderedDict[Hashable, S] = OrderedDict()
 
     @property
     def held(self) -> int:
         """Count the bytes that are remembered."""
         return self._held
 
-    def get(self, key: Hashable) -> Answer | None:
+    def get(self, key: Hashable) -> S | None:
         """Return a remembered answer."""
         with self._lock:
             answer = self._answers.get(key)
@@ -60,17 +69,17 @@ class AnswerCache:
                 self._answers.move_to_end(key)
             return answer
 
-    def put(self, key: Hashable, answer: Answer) -> None:
+    def put(self, key: Hashable, answer: S) -> None:
         """Remember an answer, unless it is too large to be worth it."""
-        size = len(answer.body) + 500
+        size = answer.size
         if size > self._budget // 8:
             return
         with self._lock:
             former = self._answers.pop(key, None)
             if former is not None:
-                self._held -= len(former.body) + 500
+                self._held -= former.size
             self._answers[key] = answer
             self._held += size
             while self._held > self._budget:
                 _, dropped = self._answers.popitem(last=False)
-                self._held -= len(dropped.body) + 500
+                self._held -= dropped.size

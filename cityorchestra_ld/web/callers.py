@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cityorchestra_ld.errors import RefusedError, Text
@@ -53,6 +54,7 @@ def identify(ask: Ask, address: str, tokens: Tokens) -> Caller:
     return Caller(f"token {token.name}", token)
 
 
+@lru_cache(maxsize=4096)
 def _network(address: str) -> str:
     """Take an IPv6 network of 64 bits as one client: one household has them all."""
     try:

@@ -10,11 +10,28 @@ from cityorchestra_ld.web.callers import Caller
 from cityorchestra_ld.web.protocol import SparqlRequest
 
 
+class _Last:
+    """The public view of the generation that was asked last."""
+
+    generation: Generation | None = None
+    seen: View
+
+
+def _public(generation: Generation) -> View:
+    """Return what anybody sees who names no graph; made once for each generation that is open."""
+    if _Last.generation is not generation:
+        _Last.seen = view(generation.graphs)
+        _Last.generation = generation
+    return _Last.seen
+
+
 def decide(wanted: SparqlRequest, inspected: Inspected, caller: Caller, generation: Generation) -> View:
     """Decide the view: the graphs of the request win over the query's own FROM (SPARQL 1.1 Protocol, section 2.1.4)."""
     if wanted.default_graphs or wanted.named_graphs:
         asked = (wanted.default_graphs, wanted.named_graphs)
     else:
         asked = (inspected.from_default, inspected.from_named)
+    if caller.token is None and not any(asked):
+        return _public(generation)
     who = principal(caller.token, generation.graphs)
     return view(generation.graphs, principal=who, asked_default=asked[0], asked_named=asked[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Final
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from cityorchestra_ld.web.addresses import checked_iri, to_uri
 from cityorchestra_ld.web.afterlife import INSEE, identity, moved, replaced_or_gone, successor
 from cityorchestra_ld.web.dataset_page import dataset_page
 from cityorchestra_ld.web.datasets import card
+from cityorchestra_ld.web.describe import Description
 from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, redirect
 from cityorchestra_ld.web.located import is_located
 from cityorchestra_ld.web.memento import (
@@ -182,7 +182,12 @@ def describe(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
 def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", prefix: str = "") -> Document:
     """Prepare the document that describes a resource; older states have a prefix before their address."""
     path = "/describe" if query else prefix + (site.addresses.page(iri) or "/")
-    tell = cache(lambda: snapshot.describe(iri))  # only when the answer is not remembered
+    told: list[Description] = []
+
+    def tell() -> Description:
+        if not told:  # only when the answer is not remembered, and once
+            told.append(snapshot.describe(iri))
+        return told[0]
 
     def triples() -> Sequence[ox.Triple]:
         return tell().triples if tell().quads else snapshot.uses(iri)
@@ -195,13 +200,11 @@ def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", 
         return resource_page(ask, site, snapshot, whole, path, query)
 
     def links() -> list[str]:
-        datasets = sources_for(site, snapshot, tell())
-        licences = [f'<{to_uri(item)}>; rel="license"' for item in dict.fromkeys(source.licence.iri for source in datasets)]
-        records = [f'<{ask.root}{source.href}>; rel="describedby"' for source in datasets if source.href and source.iri != iri]
+        sources = _source_links(ask, site, snapshot, tell())
         dated = memento.links(ask, path) if path.startswith("/doc/") else []
         heir = successor(snapshot, iri)
         later = [f'<{ask.root}{identity(site, heir)}>; rel="successor-version"'] if heir else []
-        return [f'<{to_uri(iri)}>; rel="describes"', *records, *licences, *later, *dated]
+        return [f'<{to_uri(iri)}>; rel="describes"', *sources, *later, *dated]
 
     return Document(
         iri=iri,
@@ -213,3 +216,17 @@ def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", 
         further=of_thing(ask, site, snapshot, iri, tell, triples),
         vary=memento.VARY if path.startswith("/doc/") else "Accept, Accept-Profile",
     )
+
+
+def _source_links(ask: Ask, site: Site, snapshot: Snapshot, described: Description) -> list[str]:
+    """Link to the datasets that a description comes from, and to their licences."""
+
+    def find() -> list[str]:
+        found = sources_for(site, snapshot, described)
+        licences = [f'<{to_uri(item)}>; rel="license"' for item in dict.fromkeys(source.licence.iri for source in found)]
+        others = (source.href for source in found if source.href and source.iri != described.iri)
+        return [*(f'<{ask.root}{href}>; rel="describedby"' for href in others), *licences]
+
+    if site.dataset_at(described.iri) is not None:
+        return find()
+    return snapshot.remember(f"links {ask.root} {' '.join(described.graphs)}", find)

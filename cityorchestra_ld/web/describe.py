@@ -63,7 +63,8 @@ class Description:
     @property
     def own(self) -> tuple[ox.Quad, ...]:
         """List the quads whose subject is the resource itself."""
-        return tuple(quad for quad in self.quads if isinstance(quad.subject, ox.NamedNode) and quad.subject.value == self.iri)
+        node = ox.NamedNode(self.iri)
+        return tuple(quad for quad in self.quads if quad.subject == node)
 
     @property
     def triples(self) -> list[ox.Triple]:
@@ -73,7 +74,7 @@ class Description:
     @property
     def graphs(self) -> tuple[str, ...]:
         """Name the graphs that say something about it, the one that says most first."""
-        counts = Counter(quad.graph_name.value for quad in self.own if isinstance(quad.graph_name, ox.NamedNode))
+        counts = Counter(name.value for quad in self.own if isinstance(name := quad.graph_name, ox.NamedNode))
         return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
 
 
@@ -98,13 +99,17 @@ def closure(match: Match, node: Node, follow: Callable[[object, str, str], TypeG
     seen: set[Node] = {node}
     while waiting and len(seen) <= _NESTED:
         owner = waiting.pop(0)
-        for quad in match(owner, None, None):
+        for quad in sorted(match(owner, None, None), key=_place):  # as it is kept, in memory or on disk, makes no difference
             found[quad] = None
             target = quad.object
             if target not in seen and follow(target, quad.predicate.value, owner.value):
                 seen.add(target)
                 waiting.append(target)
     return tuple(found)
+
+
+def _place(quad: ox.Quad) -> tuple[str, str, str]:
+    return quad.predicate.value, str(quad.object), str(quad.graph_name)
 
 
 def exists(match: Match, iri: str) -> bool:
@@ -131,23 +136,21 @@ def inverse(match: Match, iri: str, properties: Sequence[str] | None, shown: int
 
     With the properties that occur in the data none is missed; without them only the first links are looked at.
     """
-    node, partial = ox.NamedNode(iri), False
+    node = ox.NamedNode(iri)
     groups: dict[str, list[str]] = {}
-    if properties is None:
-        found = list(islice(match(None, None, node), _SCANNED + 1))
-        partial = len(found) > _SCANNED
-        for quad in found[:_SCANNED]:
+    first = list(islice(match(None, None, node), _SCANNED + 1))
+    partial = len(first) > _SCANNED
+    if not partial or properties is None:  # one look-up tells all there is, which is so for nearly every resource
+        for quad in first[:_SCANNED]:
             if isinstance(quad.subject, ox.NamedNode):
                 groups.setdefault(quad.predicate.value, []).append(quad.subject.value)
-    for name in properties or ():
-        subjects = [
-            q.subject.value
-            for q in islice(match(None, ox.NamedNode(name), node), _EACH + 1)
-            if isinstance(q.subject, ox.NamedNode)
-        ]
-        partial = partial or len(subjects) > _EACH
-        if subjects:
-            groups[name] = subjects[:_EACH]
+    else:
+        for name in properties:
+            found = islice(match(None, ox.NamedNode(name), node), _EACH + 1)
+            groups[name] = [quad.subject.value for quad in found if isinstance(quad.subject, ox.NamedNode)]
+    if properties is not None:
+        partial = any(len(subjects) > _EACH for subjects in groups.values())
+        groups = {name: subjects[:_EACH] for name, subjects in groups.items() if subjects}
     links = []
     for predicate, subjects in sorted(groups.items()):
         unique = sorted(set(subjects))

@@ -22,6 +22,7 @@ from cityorchestra_ld.governance.tokens import Token
 from cityorchestra_ld.store import inspect, open_store
 from cityorchestra_ld.store.answers import gone_error, memory_error
 from cityorchestra_ld.store.drafting import Order, Outcome
+from cityorchestra_ld.store.searching import find_searches, refuse_searches
 from cityorchestra_ld.store.syntax import syntax_error
 from cityorchestra_ld.store.update_guard import inspect_update
 from cityorchestra_ld.web.addresses import is_iri
@@ -169,6 +170,7 @@ class Drafts:
         limits = self._territory.limits
         wanted = read_update(ask, await read_body(request, limits.body_bytes))
         text = inspect_update(wanted.text, limits, using=wanted.default_graphs, using_named=wanted.named_graphs)
+        refuse_searches(text, f"{self._territory.base_iri}def/co#", self._base(ask))
         order = Order(folder=str(folder), what="update", text=text, base=self._base(ask))
         outcome = await self._work(folder, order, wanted.text)
         headers = {"X-Triples": str(outcome.triples)}
@@ -196,6 +198,7 @@ class Drafts:
                 media_type=offer.format.media_type, out=str(out),
                 default_graphs=wanted.default_graphs or inspected.from_default,
                 named_graphs=wanted.named_graphs or inspected.from_named,
+                searches=find_searches(inspected.text, f"{self._territory.base_iri}def/co#", self._base(ask)),
             )  # fmt: skip
             await self._work(folder, order, wanted.query)
             return Response(out.read_bytes(), headers={"Content-Type": offer.content_type, "Cache-Control": "no-store"})

@@ -13,9 +13,9 @@ import pyoxigraph as ox
 from cityorchestra_ld.errors import Text
 from cityorchestra_ld.iris import slug
 from cityorchestra_ld.namespaces import RDF, REUSED
+from cityorchestra_ld.store.names import fold
 from cityorchestra_ld.web.datasets import DatasetCard, cards
 from cityorchestra_ld.web.http_ import Ask
-from cityorchestra_ld.web.search import fold
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.terms import clean, shorten

@@ -13,7 +13,9 @@ from cityorchestra_ld.errors import CityOrchestraError
 from cityorchestra_ld.model import Generation, View
 from cityorchestra_ld.store import Inspected, inspect
 from cityorchestra_ld.store.lexer import place
+from cityorchestra_ld.store.names import words_of
 from cityorchestra_ld.store.patterns import Pattern, find_patterns
+from cityorchestra_ld.store.searching import MOST, find_searches, values
 from cityorchestra_ld.web.callers import Caller
 from cityorchestra_ld.web.http_ import Answer
 from cityorchestra_ld.web.service import Service
@@ -66,11 +68,25 @@ async def explain(service: Service, inspected: Inspected, decide: Decide, caller
             {"text": pattern.text, "line": place(inspected.text, pattern.at).line, "graph": pattern.graph, "matches": count}
             for pattern, count in zip(patterns, [*counts, *([None] * len(patterns))], strict=False)
         ],
+        "searches": _searches(service, inspected),
         "warnings": _warnings(patterns, counts),
         "note": "The engine orders patterns itself and gives no plan; 'matches' counts each pattern alone, null when unknown.",
     }  # fmt: skip
     headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("Vary", "Accept, Authorization"))
     return Answer(200, headers, orjson.dumps(body, option=orjson.OPT_INDENT_2))
+
+
+def _searches(service: Service, inspected: Inspected) -> list[dict[str, object]]:
+    """Say what becomes of each search by name."""
+    found = find_searches(inspected.text, service.site.prefixes["co"])
+    return [
+        {
+            "line": place(inspected.text, search.at).line, "words": words_of(search.text), "language": search.language or None,
+            "graph": search.graph or None, "most": MOST,
+            "becomes": " ".join(values(search, ()).split()).replace("{ }", "{ … what the index of names finds … }"),
+        }
+        for search in (found.found if found else ())
+    ]  # fmt: skip
 
 
 async def _count(service: Service, inspected: Inspected, pattern: Pattern, decide: Decide, caller: Caller) -> int | None:

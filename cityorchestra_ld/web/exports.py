@@ -238,7 +238,7 @@ class Exports:
         (folder / "out").rename(folder / "file")
         return msgspec.structs.replace(
             wanted.record, state="done", generation=generation.number, size=size, sha256=sha256,
-            rows=end.rows if end else None, truncated=bool(end and end.truncated),
+            rows=end.rows if end else None, truncated=bool(end and (end.truncated or stream.head.search_limit)),
         )  # fmt: skip
 
     def _save(self, record: Record) -> None:

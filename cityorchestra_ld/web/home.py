@@ -11,7 +11,6 @@ from cityorchestra_ld.web.http_ import Answer, Ask
 from cityorchestra_ld.web.live import Answers, LivePage, answer_live, panels_for
 from cityorchestra_ld.web.maps import areas
 from cityorchestra_ld.web.panels import ask_all, bound
-from cityorchestra_ld.web.search import find_by_name
 from cityorchestra_ld.web.service import Service
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
@@ -92,8 +91,7 @@ async def home(ask: Ask, service: Service) -> Answer:
 
 
 async def warm(service: Service, snapshot: Snapshot) -> None:
-    """Ask the questions of the home page, read the boundaries and the names, before anybody waits for them."""
+    """Ask the questions of the home page, read the boundaries, before anybody waits for them."""
     texts = [bound(query) for query in service.site.panels.get(PAGE, ())]
     await ask_all(service.pool, texts, snapshot.tables)
     await service.build(lambda: areas(snapshot))
-    await service.build(lambda: find_by_name(snapshot, ["a"], 1))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, quote
 
@@ -71,6 +73,8 @@ class Ask:
     @property
     def said_language(self) -> Language | None:
         """Return the language that the address itself asks for."""
+        if not self.query_string:
+            return None
         asked = dict(parse_qsl(self.query_string, max_num_fields=None, errors="replace")).get("lang", "")
         return "en" if asked == "en" else "fr" if asked == "fr" else None
 
@@ -98,6 +102,11 @@ def single(fields: Mapping[str, tuple[str, ...]], name: str) -> str | None:
             hint=Text("Donnez-le une seule fois.", "Give it once."),
         )
     return values[0] if values else None
+
+
+def new_request_id() -> str:
+    """Name a request, for the client and the log."""
+    return secrets.token_hex(8)
 
 
 def ask_from(scope: Mapping[str, Any]) -> Ask:
@@ -128,6 +137,11 @@ class Answer:
     headers: Headers
     body: bytes = b""
 
+    @property
+    def size(self) -> int:
+        """Count the bytes that it takes in memory, about."""
+        return len(self.body) + 500
+
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """Write the headers as ASGI wants them, with the length of the body."""
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in self.headers]
@@ -146,6 +160,7 @@ def etag(*parts: object) -> str:
     return f'"{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"'
 
 
+@lru_cache(maxsize=256)
 def http_date(moment: datetime) -> str:
     """Write a date for HTTP (RFC 9110, section 5.6.7)."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)

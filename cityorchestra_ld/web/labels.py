@@ -8,27 +8,14 @@ from typing import Final
 import pyoxigraph as ox
 
 from cityorchestra_ld.namespaces import REUSED, XSD
+from cityorchestra_ld.store.names import LABELS
 from cityorchestra_ld.web.describe import Match
 from cityorchestra_ld.web.http_ import Language
 from cityorchestra_ld.web.terms import date_text
 from cityorchestra_ld.web.vocabulary import known_label, local_name
 
-LABEL_PROPERTIES: Final = tuple(
-    ox.NamedNode(REUSED[prefix] + name)
-    for prefix, name in (
-        ("skos", "prefLabel"),
-        ("rdfs", "label"),
-        ("dct", "title"),
-        ("foaf", "name"),
-        ("igeo", "nom"),
-        ("schema", "name"),
-        ("gtfs", "longName"),
-        ("gtfs", "shortName"),
-        ("vcard", "fn"),
-        ("sh", "name"),
-    )
-)
-LABEL_IRIS: Final = frozenset(prop.value for prop in LABEL_PROPERTIES)
+LABEL_PROPERTIES: Final = tuple(ox.NamedNode(name) for name in LABELS)
+LABEL_IRIS: Final = frozenset(LABELS)
 _REMEMBERED = 20_000
 
 

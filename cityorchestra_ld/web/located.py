@@ -19,6 +19,7 @@ Json = dict[str, Any]  # the JSON document itself
 
 _WKT: Final = f"{GEO}asWKT"
 _SHAPES: Final = tuple(f"{GEO}{name}" for name in ("hasDefaultGeometry", "hasGeometry", "hasCentroid"))
+_LOCATING: Final = tuple(ox.NamedNode(name) for name in (*_SHAPES, _WKT))
 _CORE: Final = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld"
 _INTEGER: Final = f"{XSD}integer"
 _NUMBERS: Final = frozenset((f"{XSD}decimal", f"{XSD}double", f"{XSD}float"))
@@ -28,7 +29,7 @@ _TEMPORAL: Final = {f"{XSD}dateTime": "DateTime", f"{XSD}date": "Date", f"{XSD}t
 def is_located(match: Match, iri: str) -> bool:
     """Tell whether a thing has a geometry of its own."""
     node = ox.NamedNode(iri)
-    return any(next(match(node, ox.NamedNode(name), None), None) for name in (*_SHAPES, _WKT))
+    return any(next(match(node, predicate, None), None) for predicate in _LOCATING)
 
 
 def geometry_of(told: Description) -> Json | None:

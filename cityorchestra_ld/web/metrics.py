@@ -80,7 +80,10 @@ class Metrics:
     def answered(self, scope: Scope, status: int, seconds: float, size: int, *, whole: bool) -> None:
         """Count an answer that was sent, whole or not."""
         self.broken += not whole
-        route = route_class(scope["path"].removeprefix(scope.get("root_path", "")))
+        self.counted(route_class(scope["path"].removeprefix(scope.get("root_path", ""))), status, seconds, size)
+
+    def counted(self, route: str, status: int, seconds: float, size: int) -> None:
+        """Count an answer of a class of routes."""
         self.requests[route, status] += 1
         times = self.times.get(route)
         if times is None:
@@ -137,7 +140,10 @@ def render(service: Service) -> str:
     """Write all figures (Prometheus text-based format)."""
     metrics = service.metrics
     lines: list[str] = []
-    for part in (_traffic(metrics), _queries(metrics), _workers(service), _generation(service), _cache(service), _process()):
+    for part in (
+        _traffic(metrics), _queries(metrics), _workers(service), _generation(service), _memory(service), _cache(service),
+        _process(),
+    ):  # fmt: skip
         lines += part
     return "\n".join(lines) + "\n"
 
@@ -210,7 +216,10 @@ def _workers(service: Service) -> Iterator[str]:
     )  # fmt: skip
     yield from _one("cityorchestra_queries_waiting", "gauge", "Queries that wait for a worker.", pool.waiting if pool else 0)
     yield from _one(
-        "cityorchestra_workers_resident_bytes", "gauge", "Memory of all query processes together.", sum(map(_resident, pids))
+        "cityorchestra_workers_resident_bytes",
+        "gauge",
+        "Memory of all query processes; what they share counts for each.",
+        sum(map(_resident, pids)),
     )
 
 
@@ -226,6 +235,20 @@ def _generation(service: Service) -> Iterator[str]:
     yield from _family("cityorchestra_build_info", "gauge", "Which software answers.", [(_build(), 1)])
 
 
+def _memory(service: Service) -> Iterator[str]:
+    """Tell what of the generation is in memory, and why more is not."""
+    yield from _family("cityorchestra_resident", "gauge", "1 when this is answered from memory, 0 when from disk.",
+                       (((("process", name),), int(there)) for name, there in service.resident.items()))  # fmt: skip
+    wanted = service.residence
+    if wanted is not None:
+        needed = {"web": wanted.web_bytes, "workers": wanted.workers_bytes}
+        yield from _family("cityorchestra_resident_needed_bytes", "gauge", "Memory that the generation takes there at most.",
+                           (((("process", name),), size) for name, size in needed.items()))  # fmt: skip
+        if wanted.allowed is not None:
+            yield from _one("cityorchestra_resident_allowed_bytes", "gauge", "Memory that both may take ([store] resident).",
+                            wanted.allowed)  # fmt: skip
+
+
 @cache
 def _build() -> Labels:
     engines = tuple((package, version(package)) for package in ("pyoxigraph", "duckdb"))
@@ -233,8 +256,10 @@ def _build() -> Labels:
 
 
 def _cache(service: Service) -> Iterator[str]:
-    answers = service.snapshot.answers if service.generation else None
-    hits, misses, held = (answers.hits, answers.misses, answers.held) if answers else (0, 0, 0)
+    snapshot = service.open_snapshot
+    hits = snapshot.answers.hits + snapshot.again.hits if snapshot else 0
+    held = snapshot.answers.held + snapshot.again.held if snapshot else 0
+    misses = snapshot.answers.misses if snapshot else 0
     yield from _one("cityorchestra_cache_hits_total", "counter", "Answers that were remembered, in this generation.", hits)
     yield from _one("cityorchestra_cache_misses_total", "counter", "Answers that had to be made, in this generation.", misses)
     yield from _one("cityorchestra_cache_bytes", "gauge", "Memory of remembered answers.", held)

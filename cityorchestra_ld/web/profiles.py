@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from cityorchestra_ld.errors import Text
@@ -15,9 +16,9 @@ _PROFILE: Final = re.compile(r'profile\s*=\s*(?:"([^"]*)"|([^\s;,"]+))', re.IGNO
 _RANGE: Final = re.compile(r"\s*(?:<([^<>]*)>|(\*)|([^\s;,<>]+))\s*(?:;\s*q\s*=\s*([01](?:\.\d{0,3})?|\.\d{1,3}))?\s*(?:,|$)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Profile:
-    """One way to tell what is known of a thing."""
+    """One way to tell what is known of a thing; each is made once and known by itself."""
 
     token: str  # what `_profile=` takes, beside the IRI
     name: str  # its IRI, relative to our base when we coined it ourselves
@@ -64,7 +65,8 @@ ALTERNATES: Final = Profile(
     Text("la liste des profils et des formes", "the list of profiles and forms"), GRAPH_FORMATS,
 )  # fmt: skip
 PROFILES: Final = (PLAIN, LABELLED, CBD, FRAMED, SCHEMA, NGSI, FEATURE, ALTERNATES)
-_UNASKED: Final = (PLAIN, FEATURE)  # profiles that a media type alone can choose
+_UNASKED: Final = (PLAIN.token, FEATURE.token)  # profiles that a media type alone can choose
+_LONG: Final = 1_024  # characters of what is asked from which a choice is not remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +77,33 @@ class Choice:
     offer: Offer
 
 
-def choose(ask: Ask, offered: Sequence[Profile], base: str, fixed: Format | None) -> Choice | None:
+def choose(ask: Ask, offered: tuple[Profile, ...], base: str, fixed: Format | None) -> Choice | None:
     """
     Choose profile and form, or `None` when nothing offered is acceptable (Content Negotiation by Profile, section 7).
 
     `_profile=` decides, then Accept-Profile, then the profile inside an Accept header; among profiles of the same weight the
     form decides: the suffix, then `format=`, then Accept.
     """
-    asked = ask.one("_profile")
+    asked, word = ask.one("_profile") or "", ask.one("format") or ask.one("_mediatype") or ""
+    said = (asked, ask.headers.get("accept-profile", "").strip(), ask.accept, word)
+    chosen = _choose if sum(len(text or "") for text in said) <= _LONG else _choose.__wrapped__
+    return chosen(said, offered, base, fixed)
+
+
+@lru_cache(maxsize=1024)
+def _choose(
+    said: tuple[str, str, str | None, str], offered: tuple[Profile, ...], base: str, fixed: Format | None
+) -> Choice | None:
+    asked, header, accept, word = said
     if asked:
         groups = [[profile for profile in offered if asked in (profile.token, profile.iri(base))]]
-    elif header := ask.headers.get("accept-profile", "").strip():
+    elif header:
         groups = _weighed(header, offered, base)
     else:
-        usual = [profile for profile in offered if profile in _UNASKED]
-        groups = [_inside(ask.accept or "", offered, base), usual]
+        usual = [profile for profile in offered if profile.token in _UNASKED]
+        groups = [_inside(accept or "", offered, base), usual]
     for group in groups:
-        choice = _form(ask, group, fixed)
+        choice = _form(accept, word, group, fixed)
         if choice is not None:
             return choice
     return None
@@ -105,7 +117,7 @@ def _weighed(header: str, offered: Sequence[Profile], base: str) -> list[list[Pr
     usual = weights.get("*", 0.0)
     found: dict[float, list[Profile]] = {}
     for profile in offered:
-        weight = weights.get(profile.iri(base), weights.get(profile.token, usual if profile in _UNASKED else 0.0))
+        weight = weights.get(profile.iri(base), weights.get(profile.token, usual if profile.token in _UNASKED else 0.0))
         if weight > 0:
             found.setdefault(weight, []).append(profile)
     return [found[weight] for weight in sorted(found, reverse=True)]
@@ -117,13 +129,12 @@ def _inside(accept: str, offered: Sequence[Profile], base: str) -> list[Profile]
     return [profile for profile in offered if profile.iri(base) in wanted and profile is not PLAIN]
 
 
-def _form(ask: Ask, group: Sequence[Profile], fixed: Format | None) -> Choice | None:
+def _form(accept: str | None, word: str, group: Sequence[Profile], fixed: Format | None) -> Choice | None:
     forms = tuple(dict.fromkeys(form for profile in group for form in profile.formats))
-    word = ask.one("format") or ask.one("_mediatype")
     if fixed is not None:
         offer = Offer(fixed, fixed.media_type) if fixed in forms else None
     else:
-        offer = named(word, forms) if word else negotiate(ask.accept, forms)
+        offer = named(word, forms) if word else negotiate(accept, forms)
     if offer is None:
         return None
     return Choice(next(profile for profile in group if offer.format in profile.formats), offer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import pyoxigraph as ox
@@ -17,9 +18,10 @@ from cityorchestra_ld.web.problems import NotAcceptableError, Variant
 from cityorchestra_ld.web.profiles import ALTERNATES, FEATURE, FRAMED, PLAIN, Choice, Profile, choose
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
-from cityorchestra_ld.web.writing import order, write_graph
+from cityorchestra_ld.web.writing import order, write_graph, write_ordered
 
 _ALTR: Final = "http://www.w3.org/ns/dx/connegp/altr#"
+_STEM: Final = "\0"  # stands for the address of a document where links are remembered
 _VARY: Final = "Accept, Accept-Profile"
 
 
@@ -50,20 +52,30 @@ class Document:
 
     def form_path(self, form: Format, root: str = "", profile: Profile = PLAIN) -> str:
         """Return the address of one form."""
-        told = "" if profile.token in (PLAIN.token, FEATURE.token) else f"_profile={profile.token}"
-        if self.query:
-            return f"{root}{self.path}{self.query}&format={form.suffix}{'&' if told else ''}{told}"
-        return f"{root}{self.path}.{form.suffix}{'?' if told else ''}{told}"
+        return f"{root}{self.path}{self.query}{_ending(form, profile, queried=bool(self.query))}"
 
     @property
     def profiles(self) -> tuple[Profile, ...]:
         """List the profiles that can be had, the usual one first."""
-        return (replace(PLAIN, formats=self.formats), *(rendering.profile for rendering in self.further), ALTERNATES)
+        return (_usual(self.formats), *(rendering.profile for rendering in self.further), ALTERNATES)
 
     @property
     def variants(self) -> tuple[tuple[Profile, Format], ...]:
         """List all forms of all profiles."""
         return tuple((profile, form) for profile in self.profiles for form in profile.formats)
+
+
+@lru_cache(maxsize=64)
+def _usual(formats: tuple[Format, ...]) -> Profile:
+    return PLAIN if formats == PLAIN.formats else replace(PLAIN, formats=formats)
+
+
+def _ending(form: Format, profile: Profile, *, queried: bool) -> str:
+    """Return what the address of a form has behind that of its document."""
+    told = "" if profile.token in (PLAIN.token, FEATURE.token) else f"_profile={profile.token}"
+    if queried:
+        return f"&format={form.suffix}{'&' if told else ''}{told}"
+    return f".{form.suffix}{'?' if told else ''}{told}"
 
 
 def represent(ask: Ask, site: Site, snapshot: Snapshot, document: Document, fixed: Format | None = None) -> Answer:
@@ -98,8 +110,10 @@ def represent(ask: Ask, site: Site, snapshot: Snapshot, document: Document, fixe
             body = document.page()
         else:
             pages = Pages(_page_path(document, form, fixed), base, ask.root)
-            part = part_of(order(document.triples(), document.iri), document.iri, pages, page)
-            body = write_graph(part.triples, form, site.prefixes, document.iri)
+            ordered = order(document.triples(), document.iri)
+            part = part_of(ordered, document.iri, pages, page)
+            write = write_ordered if part.triples is ordered else write_graph
+            body = write(part.triples, form, site.prefixes, document.iri)
         validators = (("Vary", vary), ("ETag", tag), ("Last-Modified", http_date(generation.created)))
         answer = Answer(200, (*_headers(ask, document, choice, base, fixed, part), *validators), body)
         snapshot.answers.put((*key, *shown), answer)
@@ -139,7 +153,8 @@ def _headers(
     if fixed is None and not document.query and (part is None or part.number == 1):
         headers.append(("Content-Location", document.form_path(offer.format, ask.root, profile)))
     headers.append(("Content-Profile", f"<{profile.iri(base)}>"))
-    links = [f'<{profile.iri(base)}>; rel="profile"', *_alternate_links(ask, document, choice, base)]
+    others = _alternate_links(document.profiles, choice, base, queried=bool(document.query))
+    links = [others.replace(_STEM, f"{ask.root}{document.path}{document.query}")]
     if not document.query:
         links.append(f'<{base}{document.path.removeprefix("/")}>; rel="canonical"')
     headers.append(("Link", ", ".join([*links, *(part.links if part else ()), *document.links()])))
@@ -152,17 +167,18 @@ def _content_type(offer: Offer, profile: Profile) -> str:
     return offer.content_type
 
 
-def _alternate_links(ask: Ask, document: Document, choice: Choice, base: str) -> list[str]:
-    """Link to every other form of the usual profile, and to the first form of every other profile."""
+@lru_cache(maxsize=1024)
+def _alternate_links(profiles: tuple[Profile, ...], choice: Choice, base: str, *, queried: bool) -> str:
+    """Link to every other form of the usual profile, and to the first form of every other profile; `_STEM` for the address."""
     found = []
-    for profile in document.profiles:
+    for profile in profiles:
         forms = profile.formats if profile.token == PLAIN.token else profile.formats[:1]
         for form in forms:
             if (profile.token, form) != (choice.profile.token, choice.offer.format):
-                address = document.form_path(form, ask.root, profile)
                 named = "" if profile.token == PLAIN.token else f'; profile="{profile.iri(base)}"'
+                address = f"{_STEM}{_ending(form, profile, queried=queried)}"
                 found.append(f'<{address}>; rel="alternate"; type="{form.media_type}"{named}')
-    return found
+    return ", ".join([f'<{choice.profile.iri(base)}>; rel="profile"', *found])
 
 
 def _alternates(ask: Ask, document: Document, base: str) -> Sequence[ox.Triple]:

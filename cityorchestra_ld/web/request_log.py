@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import logging
 import re
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO
 
 import msgspec
 import orjson
@@ -74,7 +76,48 @@ def shown(text: str) -> str:
 
 def moment(seconds: float) -> str:
     """Write a time in UTC to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+_USUAL: Final = logging.LogRecord(LOGGER, logging.INFO, __file__, 0, "request", None, None).__dict__
+
+
+class LineRecord(logging.LogRecord):
+    """One line about a request as `logging` passes it on, without looking each time for what is always the same."""
+
+    def __init__(self, line: Line, seconds: float) -> None:
+        self.__dict__.update(_USUAL, created=seconds, msecs=seconds % 1 * 1000, line=line)
+
+
+class RequestLines(logging.StreamHandler[TextIO]):
+    """Writes the lines of one turn of the event loop together; outside a loop, each at once."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a line; it goes out before the loop waits for anything."""
+        self._lines.append(self.format(record))
+        if len(self._lines) == 1:
+            try:
+                asyncio.get_running_loop().call_soon(self.flush)
+            except RuntimeError:
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
+            self.stream.flush()
 
 
 class JsonLines(logging.Formatter):
@@ -126,15 +169,15 @@ def configuration(form: Literal["json", "text"]) -> dict[str, Any]:
     """Say where lines go, as `logging.config` wants it: requests to standard output, all else to standard error."""
     here = __name__
     made = {"()": f"{here}.{'JsonLines' if form == 'json' else 'TextLines'}"}
-    out = {"class": "logging.StreamHandler", "formatter": "ours"}
+    plain = {"formatter": "ours"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"ours": made},
         "filters": {"untold": {"()": f"{here}.Untold"}},
         "handlers": {
-            "requests": out | {"stream": "ext://sys.stdout"},
-            "rest": out | {"stream": "ext://sys.stderr", "filters": ["untold"]},
+            "requests": plain | {"class": f"{here}.RequestLines", "stream": "ext://sys.stdout"},
+            "rest": plain | {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "filters": ["untold"]},
         },
         "root": {"handlers": ["rest"], "level": "WARNING"},
         "loggers": {

@@ -34,6 +34,7 @@ class Results:
     answer: bool | None = None
     graph: str | None = None
     more: bool = False
+    searched: int = 0  # things that a search of the query went beyond
     bars: Bars | None = None
     lines: Lines | None = None
     map: Map | None = None

@@ -1,12 +1,8 @@
-"""Find things by their names: the page and its JSON; how names are found is the business of one function."""
+"""Find things by their names, in the index of the generation: the page and its JSON."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 import orjson
@@ -15,8 +11,8 @@ import pyoxigraph as ox
 from cityorchestra_ld.errors import Text, UsageError
 from cityorchestra_ld.formats import HTML, Format, negotiate
 from cityorchestra_ld.namespaces import RDF, REUSED
+from cityorchestra_ld.store.names import Named, fold, words_of
 from cityorchestra_ld.web.http_ import CACHED, VARY, Answer, Ask, etag, http_date, is_fresh, not_modified
-from cityorchestra_ld.web.labels import LABEL_PROPERTIES
 from cityorchestra_ld.web.problems import NotAcceptableError, Variant
 from cityorchestra_ld.web.resource import is_generic, view_for
 from cityorchestra_ld.web.site_ import Site
@@ -38,16 +34,8 @@ _PARTS: Final = frozenset(  # of the records of datasets: nobody looks for them
 _SHOWN: Final = 60
 _LISTED: Final = 20  # of the JSON form
 _LONGEST: Final = 120
-_NAMES: Final = 300_000  # names that are looked at
-_WORD: Final = re.compile(r"[^\W_]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A thing whose name holds what was asked for."""
-
-    iri: str
-    name: str
+_NAMES: Final = 50_000  # names that are looked at
+_CANDIDATES: Final = 1_000  # things that are put in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,45 +46,22 @@ class Found:
     kind: Shown | None
 
 
-def fold(text: str) -> str:
-    """
-    Write a text without accents and in small letters.
-
-    >>> fold("Bécherel")
-    'becherel'
-    """
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char))
-
-
-def find_by_name(snapshot: Snapshot, words: Sequence[str], most: int) -> list[Hit]:
-    """Find things whose name holds all words, best first; words come folded."""
-    names = snapshot.remember("names", lambda: _names(snapshot))
-    found = [item for item in names if all(word in item[0] for word in words)]
-    asked = " ".join(words)
-    hits: dict[str, Hit] = {}
-    for _, hit in sorted(found, key=lambda item: _rank(item[0], item[1], asked)):
+def find_by_name(snapshot: Snapshot, text: str, most: int) -> list[Named]:
+    """Find things whose name holds all words of a text, best first."""
+    found = snapshot.reader.names.find(text, sorted(snapshot.all.graphs), _CANDIDATES, of=_NAMES)
+    asked = " ".join(words_of(text))
+    hits: list[Named] = []
+    for hit in sorted(found, key=lambda hit: _rank(fold(hit.name), hit, asked)):
         if len(hits) >= most:
             break
-        if hit.iri not in hits and _kind(snapshot, hit.iri) not in _PARTS:
-            hits[hit.iri] = hit
-    return list(hits.values())
+        if _kind(snapshot, hit.iri) not in _PARTS:
+            hits.append(hit)
+    return hits
 
 
-def _names(snapshot: Snapshot) -> list[tuple[str, Hit]]:
-    """List the names of the visible graphs, folded: once a generation."""
-    quads = (quad for prop in LABEL_PROPERTIES for quad in snapshot.all(None, prop, None))
-    found = {
-        (quad.subject.value, quad.object.value): None
-        for quad in islice(quads, _NAMES)
-        if isinstance(quad.subject, ox.NamedNode) and isinstance(quad.object, ox.Literal)
-    }
-    return [(fold(name), Hit(iri, name)) for iri, name in found]
-
-
-def _rank(folded: str, hit: Hit, asked: str) -> tuple[int, int, bool, str, str]:
+def _rank(folded: str, hit: Named, asked: str) -> tuple[int, int, bool, str, str]:
     """Whole names first, then names that begin so, then words inside; short names before long ones."""
-    closeness = 0 if folded == asked else 1 if folded.startswith(asked) else 2 if f" {asked}" in folded else 3
+    closeness = 0 if folded == asked else 1 if folded.startswith(asked) else 2
     return closeness, len(folded), "/geo/" not in hit.iri, folded, hit.iri
 
 
@@ -117,8 +82,7 @@ def search(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
     tag = etag(site.salt, generation.number, generation.created.isoformat(), "/search", *said)
     if is_fresh(ask, tag, generation.created):
         return not_modified(tag, generation.created)
-    words = [fold(word) for word in _WORD.findall(text)]
-    hits = find_by_name(snapshot, words, _SHOWN + 1) if words else []
+    hits = find_by_name(snapshot, text, _SHOWN + 1)
     body = _page(ask, site, snapshot, text, hits) if chosen is HTML else _json(ask, site, snapshot, text, hits)
     headers = (
         ("Content-Type", chosen.media_type + ("; charset=utf-8" if chosen is HTML else "")),
@@ -130,7 +94,7 @@ def search(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
     return Answer(200, headers, body)
 
 
-def _json(ask: Ask, site: Site, snapshot: Snapshot, text: str, hits: list[Hit]) -> bytes:
+def _json(ask: Ask, site: Site, snapshot: Snapshot, text: str, hits: list[Named]) -> bytes:
     view = view_for(ask, site, snapshot)
     listed = []
     for hit in hits[:_LISTED]:
@@ -140,7 +104,7 @@ def _json(ask: Ask, site: Site, snapshot: Snapshot, text: str, hits: list[Hit]) 
     return orjson.dumps({"query": text, "results": listed, "more": len(hits) > _LISTED})
 
 
-def _page(ask: Ask, site: Site, snapshot: Snapshot, text: str, hits: list[Hit]) -> bytes:
+def _page(ask: Ask, site: Site, snapshot: Snapshot, text: str, hits: list[Named]) -> bytes:
     view = view_for(ask, site, snapshot)
     found = []
     for hit in hits[:_SHOWN]:

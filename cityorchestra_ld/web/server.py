@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import uvicorn
 
 from cityorchestra_ld.territory import Territory
 from cityorchestra_ld.web.app import create_app
+from cityorchestra_ld.web.connection import connections
 from cityorchestra_ld.web.request_log import configuration
 from cityorchestra_ld.web.watching import BehindProxy
+
+_YOUNG: Final = 10_000  # objects that may be made before the youngest are looked through
 
 
 def _leave(*_: object) -> NoReturn:
@@ -23,8 +27,13 @@ def serve(territory: Territory, host: str, port: int) -> int:
     """Serve the published generation; when asked to stop, finish the answers under way within `[serving] stop_seconds`."""
     trusted = os.environ.get("FORWARDED_ALLOW_IPS", "")  # proxies whose headers are believed; nobody's, if not set
     signal.signal(signal.SIGTERM, _leave)  # before the server listens, and again when it has stopped
+    app = create_app(territory)
+    gc.collect()
+    gc.freeze()  # what is here now stays: nobody waits while it is looked through again
+    gc.set_threshold(_YOUNG, 20, 50)
+    proxied = BehindProxy(app, trusted)
     uvicorn.run(
-        BehindProxy(create_app(territory), trusted), host=host, port=port, server_header=False, proxy_headers=False,
+        proxied, http=connections(app.again, proxied.trusts), host=host, port=port, server_header=False, proxy_headers=False,
         access_log=False, log_config=configuration(territory.log.format),
         timeout_graceful_shutdown=territory.serving.stop_seconds,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -13,7 +14,7 @@ from cityorchestra_ld.errors import CityOrchestraError, Text
 from cityorchestra_ld.governance.tokens import Tokens
 from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.model import Generation
-from cityorchestra_ld.store import Pool, Reader, current_generation
+from cityorchestra_ld.store import Pool, Reader, Residence, copy_of, current_generation, residence
 from cityorchestra_ld.web.callers import Budget, Caller, identify
 from cityorchestra_ld.web.children import Children
 from cityorchestra_ld.web.http_ import Ask
@@ -25,7 +26,7 @@ from cityorchestra_ld.web.statistics_ import measure
 
 _Made = TypeVar("_Made")
 _BUILDERS: Final = 2  # threads that make pages
-_LOOK_EVERY: Final = 0.5  # seconds
+_LOOK_EVERY: Final = 0.1  # seconds
 _log = logging.getLogger("cityorchestra_ld.web")
 
 
@@ -45,6 +46,7 @@ class Service:
         self._building: set[asyncio.Future[object]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._broken: Text | None = None
+        self.residence: Residence | None = None  # what of the generation is to be in memory
         self.tokens = Tokens.of(site.territory)
         self.metrics = Metrics()
         self.budget = Budget(site.territory.limits, heard=self.metrics.queried)
@@ -64,6 +66,11 @@ class Service:
     def open_pool(self) -> Pool | None:
         """Return the query workers, if they run."""
         return self._pool
+
+    @property
+    def resident(self) -> dict[str, bool]:
+        """Tell who answers from memory: look-ups of this process, query workers."""
+        return {"web": bool(self._reader and self._reader.resident), "workers": bool(self._pool and self._pool.resident)}
 
     @property
     def broken(self) -> Text | None:
@@ -167,11 +174,38 @@ class Service:
         self._broken = None
         if self._measuring is not None:
             self._measuring.cancel()
-        self._measuring = asyncio.get_running_loop().create_task(self._measure(self._snapshot))
+        self._measuring = asyncio.get_running_loop().create_task(self._prepare(self._snapshot, reader))
         _log.info(
             "generation %d is open: %d triples in %d graphs", generation.number, generation.triples, len(generation.graphs)
         )
         return True
+
+    async def _prepare(self, snapshot: Snapshot, reader: Reader) -> None:
+        """Do for a new generation what its first answers need not wait for."""
+        self.residence = None
+        await self._measure(snapshot)
+        try:
+            await self._bring_in(reader)
+        except CityOrchestraError as error:
+            _log.warning("generation %d is answered from disk: %s", reader.generation.number, error.message.en)
+
+    async def _bring_in(self, reader: Reader) -> None:
+        """Bring the generation into memory if it may be there: for look-ups first, once the older one is gone."""
+        territory, generation = self.site.territory, reader.generation
+        wanted = self.residence = residence(generation, territory.resident, territory.workers, territory.limits)
+        await asyncio.gather(*self._closing)
+        if wanted.web:
+            stop = threading.Event()
+            try:
+                copy = await asyncio.to_thread(copy_of, generation, stop)
+            finally:
+                stop.set()
+            if copy is not None:
+                reader.keep(copy)
+        if wanted.workers:
+            await self.pool.warm()
+        told = [name for name, there in self.resident.items() if there]
+        _log.info("generation %d is in memory: %s", generation.number, ", ".join(told) or "no, it is read from disk")
 
     async def _measure(self, snapshot: Snapshot) -> None:
         """Count what the generation holds; pages do with samples until that is done, or when it takes too long."""
@@ -187,7 +221,7 @@ class Service:
         if self._building:
             await asyncio.wait(self._building)
         if reader is not None:
-            reader.close()
+            await asyncio.to_thread(reader.close)
 
     async def _watch(self) -> None:
         while True:

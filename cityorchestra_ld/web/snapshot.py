@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TypeVar, cast
+from functools import lru_cache
+from itertools import groupby, islice
+from typing import Final, TypeVar, cast
 
 import pyoxigraph as ox
 
 from cityorchestra_ld.model import Generation, GraphInfo, View
 from cityorchestra_ld.store import Reader
+from cityorchestra_ld.web.again import Whole
 from cityorchestra_ld.web.cache import AnswerCache
 from cityorchestra_ld.web.describe import (
     Description,
@@ -24,11 +26,36 @@ from cityorchestra_ld.web.describe import (
     uses,
     with_links,
 )
+from cityorchestra_ld.web.http_ import Answer
 from cityorchestra_ld.web.labels import Labels
 from cityorchestra_ld.web.statistics_ import Statistics
 from cityorchestra_ld.web.tables import Table
 
 _Made = TypeVar("_Made")
+_SUBJECTS: Final = 200  # that are remembered
+_FEW: Final = 200  # quads of one of them
+_AGAIN: Final = 32_000_000  # bytes of answers that are known by their requests
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """All that is said of one subject, in any graph."""
+
+    quads: tuple[ox.Quad, ...]
+    predicates: frozenset[ox.NamedNode]
+
+
+class _Subjects:
+    """What is said of the subjects that were looked at last: one answer asks for the same ones again and again."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.of = lru_cache(_SUBJECTS)(self._read)
+
+    def _read(self, subject: Node) -> _Said | None:
+        """Read all quads of a subject; `None` when they are many."""
+        quads = tuple(islice(self._reader.quads(subject), _FEW + 1))
+        return _Said(quads, frozenset(quad.predicate for quad in quads)) if len(quads) <= _FEW else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +63,21 @@ class _Within:
     """Lookups in a set of graphs."""
 
     reader: Reader
+    subjects: _Subjects
     graphs: frozenset[str]
 
     def __call__(self, subject: Node | None, predicate: ox.NamedNode | None, object_: Object | None, /) -> Iterator[ox.Quad]:
         """Yield the quads that match and lie in these graphs."""
-        for quad in self.reader.quads(subject, predicate, object_):
-            if isinstance(quad.graph_name, ox.NamedNode) and quad.graph_name.value in self.graphs:
-                yield quad
+        said = self.subjects.of(subject) if subject is not None else None
+        if said is None:
+            found: Iterable[ox.Quad] = self.reader.quads(subject, predicate, object_)
+        elif predicate is None:
+            found = said.quads
+        else:
+            found = [quad for quad in said.quads if quad.predicate == predicate] if predicate in said.predicates else ()
+        if said is not None and object_ is not None:
+            found = [quad for quad in found if quad.object == object_]
+        return (quad for quad in found if isinstance(graph := quad.graph_name, ox.NamedNode) and graph.value in self.graphs)
 
 
 class Snapshot:
@@ -53,11 +88,13 @@ class Snapshot:
         self.view = view
         self.base = base
         self.reader = reader
-        self.answers = AnswerCache()
+        self.answers: AnswerCache[Answer] = AnswerCache()
+        self.again: AnswerCache[Whole] = AnswerCache(_AGAIN)  # by everything that a request says
         self.infos: dict[str, GraphInfo] = {info.graph: info for info in generation.graphs}
-        self.plain = _Within(reader, frozenset(view.default_graphs))
-        self.beside = _Within(reader, frozenset(view.named_graphs) - frozenset(view.default_graphs))
-        self.all = _Within(reader, frozenset(view.default_graphs) | frozenset(view.named_graphs))
+        subjects = _Subjects(reader)
+        self.plain = _Within(reader, subjects, frozenset(view.default_graphs))
+        self.beside = _Within(reader, subjects, frozenset(view.named_graphs) - frozenset(view.default_graphs))
+        self.all = _Within(reader, subjects, frozenset(view.default_graphs) | frozenset(view.named_graphs))
         self.labels = Labels(self.all, base)
         self.tables: dict[str, Table] = {}  # answers of queries that pages ask, by their text
         self.statistics: Statistics | None = None  # measured soon after the generation is opened

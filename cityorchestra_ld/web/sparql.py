@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -29,6 +30,11 @@ from cityorchestra_ld.formats import (
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import Answer as Stream
 from cityorchestra_ld.store import Inspected, inspect
+from cityorchestra_ld.store.asking import Asking
+from cityorchestra_ld.store.cheap import answer as answer_cheap
+from cityorchestra_ld.store.cheap import is_cheap
+from cityorchestra_ld.store.generations import read_manifest
+from cityorchestra_ld.store.searching import find_searches
 from cityorchestra_ld.web.addresses import to_uri
 from cityorchestra_ld.web.bodies import read_body
 from cityorchestra_ld.web.cache import Recent
@@ -36,13 +42,14 @@ from cityorchestra_ld.web.callers import Caller
 from cityorchestra_ld.web.dataset import decide
 from cityorchestra_ld.web.datasets import licences
 from cityorchestra_ld.web.explain import explain
-from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, ask_from, etag, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, Headers, ask_from, etag, http_date, is_fresh, not_modified
 from cityorchestra_ld.web.problems import NotAcceptableError, Variant, wants_page
 from cityorchestra_ld.web.protocol import SparqlRequest, read_request
 from cityorchestra_ld.web.resource import has_page
 from cityorchestra_ld.web.results import GRAPH_BYTES, GRAPH_LINES, ROWS, TABLE_BYTES, ResultView, read_beginning
 from cityorchestra_ld.web.service import Service
 from cityorchestra_ld.web.service_description import service_description
+from cityorchestra_ld.web.snapshot import Snapshot
 from cityorchestra_ld.web.sparql_page import failed_page, query_page
 from cityorchestra_ld.web.spooled import SPOOL_TYPE, SPOOLED, row_limit, spool
 from cityorchestra_ld.web.truncation import noted
@@ -53,6 +60,7 @@ _TURTLE, _TSV, _JSON = "text/turtle", "text/tab-separated-values", "application/
 
 
 VARY: Final = "Accept, Authorization"
+_BODY: Final = frozenset(("content-length", "transfer-encoding", "content-encoding"))
 _REMEMBERED: Final = 4_000_000  # bytes of an answer that are kept for who asks the same
 _ADDRESSES: Final = 20_000
 
@@ -66,6 +74,7 @@ class _Asked:
     caller: Caller
     inspected: Inspected
     offer: Offer
+    tags: dict[int, str | None] = field(default_factory=dict)  # of its answer, by generation
 
 
 class Endpoint:
@@ -81,10 +90,11 @@ class Endpoint:
     async def answer(self, request: Request) -> Response:
         """Answer one request; what goes wrong is a page for a browser and problem details for a program."""
         ask = ask_from(request.scope)
+        bare = ask.method == "GET" and not _BODY.intersection(ask.headers)
         text: str | None = None
         try:
             caller = self._service.caller(ask, request.client.host if request.client else "")
-            wanted = read_request(ask, await read_body(request, self._limits.body_bytes))
+            wanted = read_request(ask, b"" if bare else await read_body(request, self._limits.body_bytes))
             text = request.scope["sparql"] = wanted.query  # for the log, where it is wanted
             if text is None:
                 return _plain(self._without_query(ask, wanted))
@@ -159,11 +169,16 @@ class Endpoint:
     async def _anew(self, asked: _Asked) -> Response:
         """Ask a worker; an answer that is not too large is remembered under the tag of the generation that gave it."""
         form, caller = asked.offer.format, asked.caller
+        if (cheap := self._at_once(asked)) is not None:
+            return _plain(cheap)
         media_type = SPOOL_TYPE if form in SPOOLED else form.media_type
         stream = await self._ask(asked, media_type, asked.inspected, row_limit(form))
         tag = self._tag(asked, stream.generation)
         lasting = (*self._headers(asked, tag), ("X-Row-Limit", str(stream.head.row_limit)))
-        headers = dict((*lasting, *self._service.budget.headers(caller.name)))
+        if stream.head.search_limit:
+            lasting = (*lasting, ("X-Search-Limit", str(stream.head.search_limit)))
+        sent = (*lasting, *self._service.budget.headers(caller.name))
+        headers = dict(sent)
         if asked.ask.method == "HEAD":
             await stream.aclose()
             return Response(status_code=200, headers=headers)
@@ -173,17 +188,41 @@ class Endpoint:
         snapshot = self._service.snapshot
         if tag is None or snapshot.generation.number != stream.generation.number:
             return StreamingResponse(noted(stream, form), headers=headers)
-
-        def remember(body: bytes) -> None:
-            snapshot.answers.put(tag, Answer(200, lasting, body))
-            if asked.ask.method == "GET" and caller.token is None and asked.wanted.waiting is None:
-                self._addresses.put(_address(asked.ask.query_string, asked.ask.accept, asked.ask.root), tag)
-
+        remember = partial(self._remember, asked, snapshot, tag, lasting)
         if stream.whole:
             body = b"".join([piece async for piece in noted(stream, form)])
             remember(body)
-            return Response(body, headers=headers)
+            return _plain(Answer(200, sent, body))
         return StreamingResponse(_kept(noted(stream, form), remember), headers=headers)
+
+    def _remember(self, asked: _Asked, snapshot: Snapshot, tag: str, lasting: Headers, body: bytes) -> None:
+        snapshot.answers.put(tag, Answer(200, lasting, body))
+        if asked.ask.method == "GET" and asked.caller.token is None and asked.wanted.waiting is None:
+            self._addresses.put(_address(asked.ask.query_string, asked.ask.accept, asked.ask.root), tag)
+
+    def _at_once(self, asked: _Asked) -> Answer | None:
+        """Answer a query that cannot cost much in this process; `None` when a worker has to."""
+        snapshot, inspected, form = self._service.snapshot, asked.inspected, asked.offer.format
+        if asked.ask.method == "HEAD" or form not in RESULT_FORMATS or not is_cheap(inspected):
+            return None
+        if snapshot.generation.number != self._service.pool.generation.number:
+            return None  # nobody sees an older generation after a newer one
+        base, began = f"{self._site.territory.base_iri}sparql", time.perf_counter()
+        if find_searches(inspected.text, self._site.prefixes["co"], base) is not None:
+            return None
+        generation, asking = snapshot.generation, Asking(limits=self._limits, base=base)
+        merged = snapshot.remember("merged", lambda: read_manifest(generation.path).merged)
+        view = decide(asked.wanted, inspected, asked.caller, generation)
+        request = asking.request(inspected, view, form.media_type, generation, merged, None)
+        body = answer_cheap(snapshot.reader, request, inspected, merged)
+        if body is None:
+            return None
+        self._service.budget.charge(asked.caller.name, time.perf_counter() - began)
+        tag = self._tag(asked, generation)
+        lasting = (*self._headers(asked, tag), ("X-Row-Limit", str(request.rows)))
+        if tag is not None:
+            self._remember(asked, snapshot, tag, lasting, body)
+        return Answer(200, (*lasting, *self._service.budget.headers(asked.caller.name)), body)
 
     def recall(self, scope: Scope) -> Answer | None:
         """Return the remembered answer to a request that was answered before, letter for letter; only for the anonymous."""
@@ -233,6 +272,7 @@ class Endpoint:
                 "boolean": lambda: view.answer(text, inspected.text),
                 "solutions": lambda: view.table(text, inspected.text, more=more),
             }[inspected.kind]()
+            results = replace(results, searched=stream.head.search_limit)
             return query_page(ask, site, snapshot.generation, text=inspected.text, results=results)
 
         headers = (*self._headers(asked, tag), *self._service.budget.headers(asked.caller.name))
@@ -240,19 +280,26 @@ class Endpoint:
 
     def _headers(self, asked: _Asked, tag: str | None) -> tuple[tuple[str, str], ...]:
         ask = asked.ask
-        reachable = licences(self._site.territory, self._service.snapshot)
+        snapshot = self._service.snapshot
+        allowed = snapshot.remember("licence links", lambda: _licence_links(licences(self._site.territory, snapshot)))
         headers = [("Content-Type", asked.offer.content_type), ("Vary", VARY)]
         cached = CACHED if asked.caller.token is None else "private, no-cache"
         headers.append(("Cache-Control", cached if ask.method in ("GET", "HEAD") else "no-store"))
         if tag:
             headers.append(("ETag", tag))
-        if reachable:
-            headers.append(("Link", ", ".join(f'<{to_uri(iri)}>; rel="license"' for iri in reachable)))
+        if allowed:
+            headers.append(("Link", allowed))
         if asked.wanted.waiting is not None:
             headers.append(("Preference-Applied", f"wait={asked.wanted.waiting:.0f}"))
         return tuple(headers)
 
     def _tag(self, asked: _Asked, generation: Generation) -> str | None:
+        """Return the tag of an answer, made once."""
+        if generation.number not in asked.tags:
+            asked.tags[generation.number] = self._make_tag(asked, generation)
+        return asked.tags[generation.number]
+
+    def _make_tag(self, asked: _Asked, generation: Generation) -> str | None:
         """Make a weak tag of an answer that the data alone decide; none for what changes from one moment to the next."""
         ask, wanted, offer = asked.ask, asked.wanted, asked.offer
         if ask.method not in ("GET", "HEAD") or _VOLATILE.search(wanted.query or ""):
@@ -313,5 +360,17 @@ def _beginning(inspected: Inspected) -> Inspected:
     return inspect(inspected.capped(ROWS + 1))
 
 
+def _licence_links(iris: Sequence[str]) -> str:
+    return ", ".join(f'<{to_uri(iri)}>; rel="license"' for iri in iris)
+
+
+class _Plain(Response):
+    """An answer of ours whose headers are ready."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.status_code, self.body, self.background = answer.status, answer.body, None
+        self.raw_headers = answer.raw_headers()
+
+
 def _plain(answer: Answer) -> Response:
-    return Response(answer.body, status_code=answer.status, headers=dict(answer.headers))
+    return _Plain(answer)

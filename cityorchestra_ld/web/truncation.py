@@ -1,14 +1,17 @@
-"""Say inside an answer that it was cut at the row limit, where the format has a place for it."""
+"""Say inside an answer that it was cut at the row limit, or a search in it, where the format has a place for it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
+
+import orjson
 
 from cityorchestra_ld.formats import N_QUADS, N_TRIPLES, RDF_XML, RESULTS_JSON, RESULTS_XML, TRIG, TURTLE, Format
 from cityorchestra_ld.store import Answer as Stream
 
 _LINES: Final = (TURTLE, TRIG, N_TRIPLES, N_QUADS)
+_WORDS: Final = {"rows": "truncated at %d rows", "search": "a search was cut at %d things"}
 _XML: Final = (RESULTS_XML, RDF_XML)
 
 
@@ -20,16 +23,18 @@ async def noted(stream: Stream, form: Format) -> AsyncIterator[bytes]:
             if held:
                 yield held
             held = piece
+        said = {"search": stream.head.search_limit} if stream.head.search_limit else {}
         if stream.end is not None and stream.end.truncated:
-            held = _note(held, form, stream.head.row_limit)
-        yield held
+            said["rows"] = stream.head.row_limit
+        yield _note(held, form, said) if said else held
     finally:
         await stream.aclose()
 
 
-def _note(last: bytes, form: Format, limit: int) -> bytes:
+def _note(last: bytes, form: Format, limits: Mapping[str, int]) -> bytes:
     if form is RESULTS_JSON:
-        return last.rstrip().removesuffix(b"}") + b',"truncated":{"rows":%d}}' % limit
+        return last.rstrip().removesuffix(b"}") + b',"truncated":' + orjson.dumps(limits) + b"}"
+    said = " and ".join(_WORDS[name] % limit for name, limit in limits.items()).encode()
     if form in _XML:
-        return last + b"\n<!-- truncated at %d rows -->\n" % limit
-    return last + b"\n# truncated at %d rows\n" % limit if form in _LINES else last
+        return last + b"\n<!-- " + said + b" -->\n"
+    return last + b"\n# " + said + b"\n" if form in _LINES else last

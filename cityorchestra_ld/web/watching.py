@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
@@ -13,8 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cityorchestra_ld.errors import CityOrchestraError
+from cityorchestra_ld.web.again import Whole
+from cityorchestra_ld.web.http_ import new_request_id
 from cityorchestra_ld.web.problems import kind_of
-from cityorchestra_ld.web.request_log import LOGGER, Line, moment, network, path_of, query_of
+from cityorchestra_ld.web.request_log import LOGGER, Line, LineRecord, moment, network, path_of, query_of
 from cityorchestra_ld.web.service import Service
 
 _requests = logging.getLogger(LOGGER)
@@ -35,7 +36,7 @@ class Watch:
         self, scope: Scope, receive: Receive, send: Send, answer: Callable[[Scope, Receive, Send], Awaitable[None]]
     ) -> None:
         """Have a request answered; whatever happens, it is counted and logged once."""
-        scope.setdefault("request_id", secrets.token_hex(8))
+        scope.setdefault("request_id", new_request_id())
         began, status, size, whole = time.perf_counter(), 0, 0, False
 
         async def counted(message: Message) -> None:
@@ -74,13 +75,28 @@ class Watch:
         problem = self._told.pop(scope["request_id"], "")
         if not _requests.isEnabledFor(logging.INFO):
             return
+        now = time.time()
         line = Line(
-            time=moment(time.time()), id=scope["request_id"], client=self._client(scope), method=scope["method"][:20],
+            time=moment(now), id=scope["request_id"], client=self._client(scope), method=scope["method"][:20],
             path=path_of(raw), status=status, ms=round(seconds * 1000, 2), bytes=size, problem=problem, broken=not whole,
         )  # fmt: skip
         if self._queries:
             line.query = query_of(scope.get("sparql") or scope["query_string"].decode("latin-1"))
-        _requests.info("request", extra={"line": line})
+        _requests.handle(LineRecord(line, now))
+
+    def again(self, known: Whole, request_id: str, client: str, address: bytes, seconds: float) -> None:
+        """Hear of an answer that was given again, to somebody who showed no token."""
+        self._metrics.counted(known.route, known.status, seconds, len(known.body))
+        if not _requests.isEnabledFor(logging.INFO):
+            return
+        now = time.time()
+        line = Line(
+            time=moment(now), id=request_id, client=network(client), method="GET", path=path_of(address),
+            status=known.status, ms=round(seconds * 1000, 2), bytes=len(known.body),
+        )  # fmt: skip
+        if self._queries:
+            line.query = query_of(address.partition(b"?")[2].decode("latin-1"))
+        _requests.handle(LineRecord(line, now))
 
     def _client(self, scope: Scope) -> str:
         """Name a client: the bearer of a token by its name, everybody else by the network."""
@@ -98,10 +114,14 @@ class BehindProxy:
     def __init__(self, app: ASGIApp, trusted: str) -> None:
         self._inner: Any = ProxyHeadersMiddleware(cast(Any, app), trusted_hosts=trusted)  # it has types of its own for ASGI
 
+    def trusts(self, address: str) -> bool:
+        """Tell whether a client is a proxy that is believed."""
+        return address in self._inner.trusted_hosts
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take over the id that a trusted proxy gave (ASGI)."""
         client = scope.get("client")
-        if scope["type"] == "http" and client and client[0] in self._inner.trusted_hosts:
+        if scope["type"] == "http" and client and self.trusts(client[0]):
             given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
             if _ID.fullmatch(given):
                 scope["request_id"] = given.decode()

@@ -15,19 +15,22 @@ _ROOT = re.compile(rb"<rdf:RDF ([^<>]*)>")
 
 def iris_of(triple: ox.Triple) -> Iterable[str]:
     """List the IRIs of a triple, datatypes too."""
+    found: list[str] = []
     for term in (triple.subject, triple.predicate, triple.object):
         if isinstance(term, ox.NamedNode):
-            yield term.value
+            found.append(term.value)
         elif isinstance(term, ox.Literal):
-            yield term.datatype.value
+            found.append(term.datatype.value)
         elif isinstance(term, ox.Triple):
-            yield from iris_of(term)
+            found += iris_of(term)
+    return found
 
 
 def used_prefixes(triples: Iterable[ox.Triple], prefixes: Mapping[str, str]) -> dict[str, str]:
     """Keep the prefixes that give a name without a slash to at least one IRI, in alphabetical order."""
-    spaces = {iri[: max(iri.rfind("/"), iri.rfind("#")) + 1] for triple in triples for iri in iris_of(triple)}
-    return {name: space for name, space in sorted(prefixes.items()) if space in spaces}
+    iris = {iri for triple in triples for iri in iris_of(triple)}
+    spaces = {iri[: max(iri.rfind("/"), iri.rfind("#")) + 1] for iri in iris}
+    return dict(sorted((name, space) for name, space in prefixes.items() if space in spaces))
 
 
 def order(triples: Iterable[ox.Triple], first: str | None = None) -> list[ox.Triple]:
@@ -49,11 +52,15 @@ def order(triples: Iterable[ox.Triple], first: str | None = None) -> list[ox.Tri
 
 def write_graph(triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[str, str], first: str | None = None) -> bytes:
     """Serialise triples; Turtle, RDF/XML and JSON-LD get prefixes, all of them a fixed order."""
-    ordered = order(triples, first)
-    used = used_prefixes(ordered, prefixes)
+    return write_ordered(order(triples, first), form, prefixes)
+
+
+def write_ordered(triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[str, str], _: str | None = None) -> bytes:
+    """Serialise triples that are in order already."""
+    used = used_prefixes(triples, prefixes)
     if form.rdf == ox.RdfFormat.JSON_LD:
-        return compact(ordered, used)
-    written = ox.serialize(ordered, format=form.rdf, prefixes=used)
+        return compact(triples, used)
+    written = ox.serialize(triples, format=form.rdf, prefixes=used)
     return _settle(written or b"", form)
 
 

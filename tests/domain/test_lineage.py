@@ -181,8 +181,11 @@ def test_a_label_is_explained_down_to_the_cell_and_the_line_of_the_mapping(loade
 
 def test_a_subject_alone_gives_every_triple_with_its_own_column(loaded: Territory) -> None:
     found = explain(loaded, STOP)
-    columns = {item.predicate.strip("<>").rpartition("#")[2].rpartition("/")[2]: item.origins[0].column for item in found}
-    assert columns["label"] == "nom" and columns["spatial"] == "codeinseecommune" and len(found) > 8
+    mapped = [item for item in found if item.made_by == "mapping"]
+    columns = {item.predicate.strip("<>").rpartition("#")[2].rpartition("/")[2]: item.origins[0].column for item in mapped}
+    assert columns["label"] == "nom" and columns["spatial"] == "codeinseecommune" and len(mapped) > 8
+    (deduced,) = (item for item in found if item.made_by != "mapping")
+    assert (deduced.made_by, deduced.predicate) == ("software", "<http://www.opengis.net/ont/geosparql#sfWithin>")
 
 
 def test_what_no_mapping_makes_says_who_wrote_it(loaded: Territory) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import msgspec
 import pyoxigraph as ox
 import pytest
@@ -10,9 +13,12 @@ from hypothesis import strategies as st
 
 from cityorchestra_ld.governance.views import Principal, view
 from cityorchestra_ld.model import Access, GraphInfo, View
-from cityorchestra_ld.store import inspect
+from cityorchestra_ld.store import inspect, names
 from cityorchestra_ld.store.frames import DATA, ERROR, HEADER, Request, Settings
+from cityorchestra_ld.store.searching import find_searches
 from cityorchestra_ld.store.worker_main import Worker
+
+CO = "http://co/"
 
 GRAPHS = tuple(f"http://g/{letter}" for letter in "abcd")
 NODES = tuple(f"http://n/{number}" for number in range(4))
@@ -88,13 +94,16 @@ class _Line:
         self.sent += data
 
 
-def through_the_worker(store: ox.Store, text: str, seen: View) -> tuple[str, ...]:
+def through_the_worker(store: ox.Store, text: str, seen: View, folder: str = "") -> tuple[str, ...]:
     """Ask as a worker does, and return the rows or triples in a fixed order."""
     inspected = inspect(text)
     media_type = "application/n-triples" if inspected.kind == "graph" else "application/sparql-results+json"
-    request = Request(inspected.text, list(seen.default_graphs), list(seen.named_graphs), media_type, 10**9)
+    searches = find_searches(text, CO)
+    if searches is not None:
+        searches = msgspec.structs.replace(searches, default_graphs=seen.default_graphs)
+    request = Request(text, list(seen.default_graphs), list(seen.named_graphs), media_type, 10**9, searches=searches)
     line = _Line(msgspec.json.encode(request))
-    Worker(line, Settings("", 0, 10_000), store).serve()  # type: ignore[arg-type]
+    Worker(line, Settings(folder, 0, 10_000), store).serve()  # type: ignore[arg-type]
     data, at = b"", 0
     while at < len(line.sent):
         kind, length = HEADER.unpack_from(line.sent, at)
@@ -174,3 +183,100 @@ def check(
         wanted = protocol if protocol[0] or protocol[1] else (inspected.from_default, inspected.from_named)
         seen = view(graphs, principal=principal, asked_default=wanted[0], asked_named=wanted[1])
         assert through_the_worker(store, hostile, seen) == alone(content, text.replace("%D", ""), seen), hostile
+
+
+# --- search by name -----------------------------------------------------------------------------------------------------------
+
+NAMES = ("Gare", "gare sud", "Place de la Gare", "Écoles", "ecole", "Œuvre d'art", "Rue", "-")
+LABELS = ("http://www.w3.org/2000/01/rdf-schema#label", "http://www.w3.org/2004/02/skos/core#prefLabel")
+SEARCHED = {  # what is asked, and which of the names answer: said here, not computed
+    "gare": {"Gare", "gare sud", "Place de la Gare"},
+    "GARE sud": {"gare sud"},
+    "école": {"Écoles", "ecole"},
+    "oeuvres": {"Œuvre d'art"},
+    'l\\"eau*': set(),
+}
+SEARCHES = [
+    'SELECT ?s %D { ?s co:search "%T" }',
+    'SELECT (COUNT(*) AS ?n) %D { ?s co:search "%T" . ?s <http://p/1> ?o }',
+    'SELECT ?s ?o ?l %D { ?s <http://p/1> ?o ; co:search "%T" ; rdfs:label ?l . ?o <http://p/2> ?s }',
+    'SELECT ?g ?s %D { GRAPH ?g { ?s co:search "%T" } }',
+    'SELECT ?g ?s ?o %D { GRAPH ?g { ?s <http://p/1> ?o . ?o co:search "%T" } }',
+    'SELECT ?s %D { GRAPH <%G> { ?s co:search "%T" . } }',
+    'SELECT ?s ?o %D { ?s co:search "%T" OPTIONAL { ?s <http://p/1> ?o . ?o co:search "gare" } }',
+    'SELECT ?s ?o %D { ?s <http://p/1> ?o OPTIONAL { ?o <http://p/2> ?x } ?x co:search "%T" . }',
+    'SELECT ?s %D { ?s <http://p/1> ?o FILTER EXISTS { ?o co:search "%T" } }',
+    'SELECT ?s %D { ?s <http://p/1> ?o FILTER NOT EXISTS { GRAPH ?g { ?o co:search "%T" } } }',
+    'SELECT ?s %D { ?s <http://p/1>|<http://p/2> ?o MINUS { ?s co:search "%T" } }',
+    'SELECT ?s %D { { ?s co:search "%T" } UNION { GRAPH <%G> { ?s co:search "%T" } } }',
+    'SELECT ?s ?o %D { { SELECT DISTINCT ?s { ?s co:search "%T" } } ?s <http://p/1> ?o }',
+    'SELECT ?o %D { <%N> co:search "%T" ; <http://p/1> ?o }',
+    'SELECT ?g %D { GRAPH ?g { <%N> co:search "%T" } }',
+    'SELECT ?g ?s %D { VALUES (?g ?s) { (<%G> UNDEF) (UNDEF <%N>) } GRAPH ?g { ?s co:search "%T" } }',
+    'SELECT ?a ?b %D { ?a co:search "%T" . ?b co:search "gare" ; (<http://p/1>|<http://p/2>)+ ?a }',
+    'SELECT ?s %D { ?s <http://p/1> ?o FILTER(?s != ?o) ?s co:search "%T" . ?o <http://p/2> ?x . BIND(1 AS ?y) }',
+    'SELECT ?s %D { ?s <http://p/1> _:b . _:b <http://p/2> ?x . ?s co:search "%T" . _:b <http://p/1> ?y }',
+    'SELECT ?s ?y %D { ?s <http://p/1> _:b FILTER(?s != <http://n/0>) ?s co:search "%T" . _:b <http://p/2> ?y }',
+    'ASK %D { ?s co:search "%T" }',
+    'CONSTRUCT { ?s co:search "%T" } %D { ?s co:search "%T" }',
+    'DESCRIBE <%N> %D { <%N> co:search "%T" . FILTER(false) }',
+]
+named_quads = st.lists(
+    st.builds(
+        lambda s, p, o, g: ox.Quad(ox.NamedNode(s), ox.NamedNode(p), ox.Literal(o), ox.NamedNode(g)),
+        st.sampled_from(NODES),
+        st.sampled_from(LABELS),
+        st.sampled_from(NAMES),
+        st.sampled_from(GRAPHS),
+    ),
+    max_size=12,
+)
+
+
+@given(**CASES, named=named_quads, searched=st.sampled_from(sorted(SEARCHED)))
+@settings(max_examples=25, deadline=None)
+def test_a_search_finds_what_the_graphs_of_the_view_name_and_nothing_else(**case) -> None:
+    check_searches(**case)
+
+
+@pytest.mark.slow
+@given(**CASES, named=named_quads, searched=st.sampled_from(sorted(SEARCHED)))
+@settings(max_examples=1000, deadline=None)
+def test_a_thousand_searches_find_nothing_else(**case) -> None:
+    check_searches(**case)
+
+
+def check_searches(
+    content: list[ox.Quad],
+    graphs: tuple[GraphInfo, ...],
+    principal: Principal,
+    protocol: tuple[list[str], list[str]],
+    clauses: tuple[list[str], list[str]],
+    graph: str,
+    node: str,
+    named: list[ox.Quad],
+    searched: str,
+) -> None:
+    """Hold a search against a store in which its triples are written down."""
+    store = ox.Store()
+    store.extend([*content, *named])
+    predicate = ox.NamedNode(f"{CO}search")
+    unescaped = searched.replace('\\"', '"')
+    written = [
+        ox.Quad(quad.subject, predicate, ox.Literal(text), quad.graph_name)
+        for quad in named
+        for text, said in ((unescaped, SEARCHED[searched]), ("gare", SEARCHED["gare"]))
+        if quad.object.value in said
+    ]
+    dataset = " ".join([f"FROM <{name}>" for name in clauses[0]] + [f"FROM NAMED <{name}>" for name in clauses[1]])
+    prologue = f"PREFIX co: <{CO}> PREFIX rdfs: <{LABELS[0].removesuffix('label')}> "
+    with tempfile.TemporaryDirectory() as folder:
+        names.make(((name, names.names_in(store, name)) for name in GRAPHS), Path(folder) / names.FILE)
+        for template in SEARCHES:
+            text = prologue + template.replace("%G", graph).replace("%N", node).replace("%T", searched)
+            hostile = text.replace("%D", dataset)
+            inspected = inspect(hostile)
+            wanted = protocol if protocol[0] or protocol[1] else (inspected.from_default, inspected.from_named)
+            seen = view(graphs, principal=principal, asked_default=wanted[0], asked_named=wanted[1])
+            found = through_the_worker(store, hostile, seen, folder)
+            assert found == alone([*content, *named, *written], text.replace("%D", ""), seen), hostile

@@ -79,6 +79,8 @@ def test_a_mistake_in_a_dataset_is_named_with_its_file(tmp_path: Path, old: str,
         TERRITORY.replace("https://x.example/", "javascript:alert(1)/"),
         TERRITORY + "\n[limits]\nquery_second = 1.0\n",
         TERRITORY + '\n[store]\nworkers = "two"\n',
+        TERRITORY + '\n[store]\nresident = "sometimes"\n',
+        TERRITORY + "\n[store]\nresident = -1\n",
         "",
     ],
 )

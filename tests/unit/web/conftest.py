@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pyoxigraph as ox
@@ -28,6 +29,7 @@ publisher = "ville"
 
 [store]
 workers = 2
+resident = "never"
 
 [limits]
 query_seconds = 5.0
@@ -245,8 +247,8 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Territory:
 
 @pytest.fixture(scope="session")
 def client(city: Territory):
-    """Serve the city; redirects are not followed."""
-    with TestClient(create_app(city), follow_redirects=False) as client:
+    """Serve the city, soon from memory; redirects are not followed."""
+    with TestClient(create_app(replace(city, resident="always")), follow_redirects=False) as client:
         deadline = time.monotonic() + 10
         while client.app.service.snapshot.statistics is None and time.monotonic() < deadline:
             time.sleep(0.01)

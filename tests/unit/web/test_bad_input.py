@@ -84,7 +84,7 @@ def test_every_form_of_what_is_hostile_or_nameless_is_well_formed(client, path):
 
 def test_a_back_end_that_fails_is_an_error_of_ours_and_never_a_thing_that_is_not_there(city, monkeypatch):
     with TestClient(create_app(city), follow_redirects=False, raise_server_exceptions=False) as client:
-        assert client.get("/doc/stop/1001").status_code == 200
+        assert client.get("/doc/stop/nameless").status_code == 200
 
         def fails(*_):
             raise StoreError(Text("Panne.", "Failure."))

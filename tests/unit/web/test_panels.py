@@ -45,7 +45,7 @@ def test_pages_that_ask_the_workers_are_kept_and_validated(client):
     assert client.post("/territory", headers=BROWSER).status_code == 405
 
 
-@pytest.mark.parametrize("asked", ["republique", "RÉPUBLIQUE", "épubliq"])
+@pytest.mark.parametrize("asked", ["republique", "RÉPUBLIQUE", "Républiq"])
 def test_names_are_found_without_their_accents(client, asked):
     found = client.get("/search", params={"q": asked, "format": "json"}).json()
     assert [(hit["iri"], hit["name"]) for hit in found["results"]] == [("https://id.example/id/stop/1001", "République")]

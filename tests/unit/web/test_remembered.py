@@ -94,3 +94,30 @@ def test_who_asks_the_same_at_the_same_moment_waits_for_one_answer(client, asked
         answers = list(threads.map(lambda _: client.get("/sparql", params=fields, headers={"accept": CSV}), range(4)))
     assert {answer.status_code for answer in answers} == {status}
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("accept", [CSV, JSON, "text/tab-separated-values", "application/sparql-results+xml"])
+def test_what_is_answered_without_a_worker_is_what_a_worker_answers(client, asked, accept):
+    pattern = f"<{BASE}id/stop/1001> ?p ?o"
+    cheap = ask(client, f"SELECT ?p ?o {{ {pattern} }}", accept)
+    assert asked == []
+    slow = ask(client, f"SELECT ?p ?o {{ {pattern} FILTER(true) }}", accept)
+    assert len(asked) == 1
+    assert sorted(cheap.content) == sorted(slow.content) and cheap.status_code == slow.status_code == 200
+    names = ("content-type", "vary", "cache-control", "x-row-limit", "link")
+    assert {name: cheap.headers.get(name) for name in names} == {name: slow.headers.get(name) for name in names}
+    assert ask(client, f"SELECT ?p ?o {{ {pattern} }}", accept).content == cheap.content and len(asked) == 1
+
+
+def test_what_is_answered_without_a_worker_is_within_the_view(make_city, tmp_path):
+    city = make_city(tmp_path)
+    bearer = {"authorization": f"Bearer {Tokens.of(city).new('reader', read=('ville/secret',))}"}
+    with TestClient(create_app(city), follow_redirects=False) as client:
+        every = ask(client, "SELECT DISTINCT ?s { ?s ?p ?o }", **bearer).text.split()[1:]
+        secret = set(every) - set(ask(client, "SELECT DISTINCT ?s { ?s ?p ?o }").text.split()[1:])
+        assert secret
+        for thing in secret:
+            text = f"SELECT ?p ?o {{ <{thing}> ?p ?o }}"
+            for _ in range(3):
+                assert ask(client, text).text.split() == ["p,o"]
+                assert len(ask(client, text, **bearer).text.split()) > 1

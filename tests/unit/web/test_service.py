@@ -237,6 +237,26 @@ SELECT * { ?s a gtfs:Stop ; gtfs:code ?code .
         assert SECRET not in answer.text and body["view"]["reasons"]
 
 
+SEARCH = """PREFIX co: <https://id.example/def/co#>
+SELECT ?s { ?s co:search "republiques" }"""
+
+
+def test_a_search_is_answered_and_explained(client):
+    found = client.get("/sparql", params={"query": SEARCH, "format": "csv"})
+    assert found.text.split() == ["s", "https://id.example/id/stop/1001"]
+    assert "x-search-limit" not in found.headers
+    body = client.post("/sparql/explain", data={"query": SEARCH}).json()
+    assert [pattern["matches"] for pattern in body["patterns"]] == [1]
+    (search,) = body["searches"]
+    assert (search["line"], search["words"]) == (2, ["republiques"]) and search["becomes"].startswith("VALUES (?s)")
+
+
+def test_a_search_that_cannot_be_understood_is_refused_where_it_stands(client):
+    answer = client.get("/sparql", params={"query": SEARCH.replace('"republiques"', "?text")})
+    assert answer.status_code == 400 and answer.json()["position"] == {"line": 2, "column": 16}
+    assert "co:search" in answer.json()["hint"]
+
+
 # --- exports ------------------------------------------------------------------------------------------------------------------
 
 

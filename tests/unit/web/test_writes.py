@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 from cityorchestra_ld.governance.tokens import Tokens
 from cityorchestra_ld.web.app import create_app
 
+CO = "https://id.example/def/co#"
 IDEA = "https://id.example/graph/scenario/idea"
 TURTLE = {"content-type": "text/turtle"}
 UPDATE = {"content-type": "application/sparql-update"}
@@ -84,10 +85,17 @@ def test_a_draft_is_changed_looked_at_and_published(site):
         ("LOAD <http://127.0.0.1/x>", 400),
         ("INSERT { ?s ?p ?o } WHERE { SERVICE <http://127.0.0.1/> { ?s ?p ?o } }", 400),
         ("SELECT * {}", 400),
+        (f"PREFIX co: <{CO}> DELETE {{ ?s ?p ?o }} WHERE {{ ?s co:search 'gare' ; ?p ?o }}", 400),
+        (f"INSERT DATA {{ GRAPH <{IDEA}> {{ <urn:a> <http://www.w3.org/2000/01/rdf-schema#label> 'La Gare' }} }}", 204),
     ):
         assert client.post("/drafts/idea/update", content=update, headers=steward | UPDATE).status_code == status, update
     rows = client.get("/drafts/idea/sparql", params={"query": "SELECT * { ?s ?p ?o }", "format": "csv"}, headers=steward)
-    assert rows.text.splitlines()[1:] == ["1,urn:b,urn:a"]
+    assert "1,urn:b,urn:a" in rows.text.splitlines()
+    searched = f"PREFIX co: <{CO}> SELECT ?s ?n {{ ?s co:search 'gares' ; <urn:b> ?n }}"
+    found = client.get("/drafts/idea/sparql", params={"query": searched, "format": "csv"}, headers=steward)
+    assert found.text.split() == ["s,n", "urn:a,1"]
+    forgotten = f"DELETE WHERE {{ GRAPH <{IDEA}> {{ ?s <http://www.w3.org/2000/01/rdf-schema#label> ?name }} }}"
+    assert client.post("/drafts/idea/update", content=forgotten, headers=steward | UPDATE).status_code == 204
     assert graph(client) == 404  # nothing published yet
     shown = client.get("/drafts/idea", headers=steward).json()
     assert [(change["graph"], change["added"], change["removed"]) for change in shown["changes"]] == [(IDEA, 1, 0)]

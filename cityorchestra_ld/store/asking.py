@@ -1,0 +1,47 @@
+"""Put into one request to a worker what was asked, within which view, and how much of an answer there may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cityorchestra_ld.model import Generation, Limits, View
+from cityorchestra_ld.store.frames import Request
+from cityorchestra_ld.store.generations import Merged
+from cityorchestra_ld.store.guard import Inspected
+from cityorchestra_ld.store.merge import default_graphs
+
+_UNLIMITED: Final = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """What holds for all requests of a pool."""
+
+    limits: Limits
+    base: str | None  # what relative IRIs of queries start from
+
+    def request(
+        self, inspected: Inspected, view: View, media_type: str, generation: Generation, merged: Merged | None, most: int | None
+    ) -> Request:
+        """Make the request for a query on a generation, of at most so many rows."""
+        rows = min(self.limits.result_rows, most or _UNLIMITED)
+        own = inspected.form == "SELECT" and inspected.limit is not None and inspected.limit <= rows
+        default = default_graphs(view, merged)
+        return Request(
+            text=inspected.capped(rows),
+            default_graphs=default,
+            named_graphs=list(view.named_graphs),
+            media_type=media_type,
+            rows=_UNLIMITED if own else rows,
+            prefixes=dict(inspected.prefixes) if inspected.kind == "graph" else {},
+            base=self.base,
+            triples=_triples(generation, (*default, *view.named_graphs)) if len(default) > 1 else 0,
+        )
+
+
+def _triples(generation: Generation, graphs: Sequence[str]) -> int:
+    """Count the triples of the graphs of a request; more than there can be for the merge, which is never copied."""
+    sizes = {info.graph: info.triples for info in generation.graphs}
+    return sum(sizes.get(name, _UNLIMITED) for name in graphs)

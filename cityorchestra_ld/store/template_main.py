@@ -1,0 +1,105 @@
+"""A template of query workers: one process that has a generation in memory and splits off a worker whenever it is asked to."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Final, cast
+
+import msgspec
+import pyoxigraph as ox
+
+from cityorchestra_ld.store import frames
+from cityorchestra_ld.store.frames import Settings
+from cityorchestra_ld.store.sandbox import deny_network, die_with_parent
+from cityorchestra_ld.store.worker_main import Line, failure, work
+
+_EVERYTHING: Final = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
+
+
+def _load(database: Path) -> ox.Store:
+    """
+    Copy a store into memory; raise OSError when it cannot be read.
+
+    Another process reads the disk: the engine keeps threads for that, and a process with threads does not split safely.
+    """
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _dump(database, writing)
+    os.close(writing)
+    store = ox.Store()
+    try:
+        store.bulk_load(path=f"/proc/self/fd/{reading}", format=ox.RdfFormat.N_QUADS, lenient=True)
+    finally:
+        os.close(reading)
+        _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise OSError(f"{database} cannot be read")
+    return store
+
+
+def _dump(database: Path, writing: int) -> None:
+    """Write a store into a pipe, and end."""
+    os.nice(10)  # nobody waits for it
+    try:
+        with os.fdopen(writing, "wb") as pipe:
+            ox.Store.read_only(str(database)).dump(pipe, ox.RdfFormat.N_QUADS)
+    except (OSError, RuntimeError):
+        os._exit(1)
+    os._exit(0)
+
+
+def _split(requests: socket.socket, store: ox.Store) -> int:
+    """Split off a worker for each pair of descriptors that comes: its socket, and where its last words go."""
+    while True:
+        _, descriptors, _, _ = socket.recv_fds(requests, 1, 2)
+        if len(descriptors) != 2:
+            return 0
+        if os.fork() == 0:
+            requests.close()
+            os.dup2(descriptors[1], 2)
+            os.close(descriptors[1])
+            return _worker(Line(descriptors[0]), store)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _worker(line: Line, store: ox.Store) -> int:
+    payload = line.receive()
+    if payload is not None:
+        settings = msgspec.json.decode(payload, type=Settings)
+        die_with_parent(settings.parent)
+        if settings.touch:
+            cast("ox.QuerySolutions", store.query(_EVERYTHING)).serialize(format=ox.QueryResultsFormat.CSV)
+        work(line, settings, store)
+    return 0
+
+
+def main(arguments: list[str]) -> int:
+    """Load the generation that comes on the socket of the first argument, then serve the socket of the second."""
+    line, requests = Line(int(arguments[0])), socket.socket(fileno=int(arguments[1]))
+    payload = line.receive()
+    if payload is None:
+        return 0
+    settings = msgspec.json.decode(payload, type=Settings)
+    die_with_parent(settings.parent)
+    try:
+        store = _load(Path(settings.generation) / "db")
+    except (OSError, SyntaxError, ValueError) as error:
+        line.send(frames.frame(frames.ERROR, msgspec.json.encode(failure("store", error))))
+        return 1
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the workers
+    confined = deny_network()
+    gc.freeze()  # what is here stays shared
+    line.send(frames.frame(frames.READY, msgspec.json.encode(frames.Ready(confined, os.getpid()))))
+    return _split(requests, store)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
