@@ -117,7 +117,7 @@ class CityService(FastAPI):
         path: str = scope["path"].removeprefix(scope.get("root_path", "")) or "/"
         if scope["method"] == "OPTIONS":
             await _send(_options(allowed(self.router.routes, scope) or _READ), send)
-        elif (path.endswith("/") and path != "/" and scope["method"] in ("GET", "HEAD")) or path.startswith("//"):
+        elif path != "/" and (path.endswith("/") or path.startswith("//")) and _has_spare_slash(scope):
             await _send(_without_slash(ask_from(scope)), send)
         elif path == "/sparql" and scope["method"] in ("GET", "POST", "QUERY"):
             await self.queried(scope, receive, send)
@@ -195,6 +195,12 @@ def _options(methods: str) -> Answer:
         ("Access-Control-Max-Age", "86400"),
     )
     return Answer(204, headers)
+
+
+def _has_spare_slash(scope: Scope) -> bool:
+    """Tell whether the address as it was written has a slash too many; one that is part of a reference is `%2F`."""
+    path = ask_from(scope).path
+    return path.startswith("//") or (path.endswith("/") and scope["method"] in ("GET", "HEAD"))
 
 
 def _without_slash(ask: Ask) -> Answer:

@@ -241,6 +241,11 @@ def test_a_slash_inside_a_reference_is_not_a_separator(client):
     assert client.get("/id/stop/a/b").status_code == 404
 
 
+def test_a_slash_that_ends_a_reference_is_no_slash_too_many(client):
+    for address in ("/id/stop/nothing%2F", "/doc/stop/nothing%2F", "/%2Fevil.example"):
+        assert client.get(address).status_code == 404, address
+
+
 def test_a_reference_that_ends_like_a_suffix_is_the_thing_itself(client):
     answer = client.get("/doc/stop/readme.ttl", headers={"accept": "application/n-triples"})
     assert media_type(answer) == "application/n-triples"
