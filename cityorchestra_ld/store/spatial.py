@@ -32,7 +32,7 @@ _WGS84: Final = "http://www.opengis.net/def/crs/EPSG/0/4326"
 _LAMBERT93: Final = "http://www.opengis.net/def/crs/EPSG/0/2154"
 _WRITTEN: Final = re.compile(r"\s*(?:<([^<>\s]*)>)?\s*(.*)", re.DOTALL)
 _POINT: Final = re.compile(rf"(?:<{re.escape(_CRS84)}> *)?POINT ?\( ?(-?\d{{1,3}}(?:\.\d+)?) (-?\d{{1,2}}(?:\.\d+)?) ?\)")
-_SHORT: Final = 20_000  # letters of a geometry that is remembered
+_SHORT: Final = 20_000  # letters of a geometry that is remembered, of a thousand such
 _MOST_TEXT: Final = 20_000_000  # letters of one geometry
 _MOST_POINTS: Final = 1_000_000
 _NESTED: Final = 20  # collections
@@ -94,7 +94,7 @@ def _text(term: Term) -> str:
     return term.value
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def _remembered(text: str) -> _Place:
     """Read a geometry that a query may look at again and again."""
     return _parse(text)

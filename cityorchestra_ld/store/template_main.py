@@ -45,14 +45,15 @@ def _load(database: Path) -> ox.Store:
 
 
 def _dump(database: Path, writing: int) -> None:
-    """Write a store into a pipe, and end."""
-    os.nice(10)  # nobody waits for it
+    """Write a store into a pipe, and end, whatever happens: nothing of the template may run twice."""
+    status = 1
     try:
+        os.nice(10)  # nobody waits for it
         with os.fdopen(writing, "wb") as pipe:
             ox.Store.read_only(str(database)).dump(pipe, ox.RdfFormat.N_QUADS)
-    except (OSError, RuntimeError):
-        os._exit(1)
-    os._exit(0)
+        status = 0
+    finally:
+        os._exit(status)
 
 
 def _split(requests: socket.socket, store: ox.Store) -> int:

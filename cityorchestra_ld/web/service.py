@@ -186,8 +186,9 @@ class Service:
         await self._measure(snapshot)
         try:
             await self._bring_in(reader)
-        except CityOrchestraError as error:
-            _log.warning("generation %d is answered from disk: %s", reader.generation.number, error.message.en)
+        except (CityOrchestraError, OSError) as error:
+            said = error.message.en if isinstance(error, CityOrchestraError) else str(error)
+            _log.warning("generation %d is answered from disk: %s", reader.generation.number, said)
 
     async def _bring_in(self, reader: Reader) -> None:
         """Bring the generation into memory if it may be there: for look-ups first, once the older one is gone."""

@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -24,6 +18,7 @@ from cityorchestra_ld import pipeline
 from cityorchestra_ld.territory import Territory
 
 from .reporting import record
+from .serving import server
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "https://ld.cityorchestra.example/"
@@ -115,29 +110,6 @@ SESSION = requests.Session()
 SESSION.headers.clear()
 
 
-@contextmanager
-def serving(territory: Territory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"CITYORCHESTRA_STATE": str(territory.state), "CITYORCHESTRA_TERRITORY": str(ROOT)}
-    command = [sys.executable, "-c", "from cityorchestra_ld.cli import main; main()", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(600):
-                try:
-                    if requests.get(f"http://127.0.0.1:{port}/-/ready", timeout=2).ok:
-                        break
-                except requests.ConnectionError:
-                    time.sleep(0.1)
-            else:
-                pytest.fail("the server is not ready")
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
 @pytest.fixture(scope="module")
 def checks(loaded: Territory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checks]:
     """Serve two generations: the second one lacks a stop."""
@@ -150,7 +122,7 @@ def checks(loaded: Territory, tmp_path_factory: pytest.TempPathFactory) -> Itera
     fewer.write_text(json.dumps([stop for stop in stops if stop["code"] != REMOVED]), encoding="utf-8")
     outcome = pipeline.run(territory, ["star/arrets"], files={"star_arrets.json": fewer}, force=True)
     assert outcome.published, outcome.runs
-    with serving(territory) as address:
+    with server(territory) as address:
         yield Checks(address)
 
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pyoxigraph as ox
 import pytest
@@ -21,7 +16,8 @@ from cityorchestra_ld.errors import SourceError
 from cityorchestra_ld.sources.fetch import Policy
 from cityorchestra_ld.territory import Territory
 
-ROOT = Path(__file__).resolve().parents[2]
+from ..conformance.serving import server as running
+
 BASE = "https://ld.cityorchestra.example/"
 RESOURCES = [
     "id/stop/star/1002",
@@ -35,26 +31,8 @@ RUNAWAY = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
 
 @pytest.fixture(scope="module")
 def server(loaded: Territory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = os.environ | {"CITYORCHESTRA_STATE": str(loaded.state), "CITYORCHESTRA_TERRITORY": str(ROOT)}
-    command = [sys.executable, "-c", "from cityorchestra_ld.cli import main; main()", "serve", "--port", str(port)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        address = f"http://127.0.0.1:{port}"
-        try:
-            for _ in range(200):
-                try:
-                    if requests.get(f"{address}/-/ready", timeout=1).ok:
-                        break
-                except requests.ConnectionError:
-                    time.sleep(0.1)
-            else:
-                pytest.fail("the server is not ready after 20 s")
-            yield address
-        finally:
-            process.terminate()
-            assert process.wait(timeout=15) is not None
+    with running(loaded) as address:
+        yield address
 
 
 @pytest.mark.parametrize("path", RESOURCES)
