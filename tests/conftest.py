@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,18 @@ class Scheduler(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
     """Choose the scheduler; `pytest -n 0` works without it."""
     return Scheduler(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _plain_loggers() -> None:
+    """Undo what a server that another test ran in this process did to our loggers."""
+    logging.disable(logging.NOTSET)
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "cityorchestra_ld":
+            logger = logging.getLogger(name)
+            logger.disabled, logger.propagate = False, True
+            logger.handlers.clear()
+            logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -225,18 +224,6 @@ def publish(territory: Territory, stops: str) -> None:
         territory.state / "store", territory.limits, keep=territory.keep_generations, base_iri=territory.base_iri
     ) as store:
         store.publish(changes)
-
-
-@pytest.fixture(autouse=True)
-def _plain_loggers() -> None:
-    """Undo what a server that another test ran in this process did to our loggers."""
-    logging.disable(logging.NOTSET)
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] == "cityorchestra_ld":
-            logger = logging.getLogger(name)
-            logger.disabled, logger.propagate = False, True
-            logger.handlers.clear()
-            logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")
