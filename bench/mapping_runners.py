@@ -22,7 +22,7 @@ def ours(folder: Path, out: Path, graph: str | None = None) -> dict[str, object]
 
     from cityorchestra_ld.mapping import materialize, read_mapping
     from cityorchestra_ld.model import Limits
-    from cityorchestra_ld.sources import open_loose
+    from cityorchestra_ld.sources import Checks, open_loose
 
     start = time.perf_counter()
     work = out.with_name(out.name + ".work")
@@ -30,9 +30,10 @@ def ours(folder: Path, out: Path, graph: str | None = None) -> dict[str, object]
     plan = read_mapping(folder / "mapping.ttl", base_iri=BASE)
     specs = {source.spec.name: source.spec for source in plan.sources}
     limits = Limits(source_bytes=10**12)
-    tables = {name: open_loose(replace(spec, path=folder / name), work, limits) for name, spec in specs.items()}
-    staged = time.perf_counter()
-    report = materialize(plan, tables, out, default_graph=graph)
+    with Checks() as checks:
+        tables = {n: open_loose(replace(spec, path=folder / n), work, limits, checks=checks) for n, spec in specs.items()}
+        staged = time.perf_counter()
+        report = materialize(plan, tables, out, default_graph=graph, settle=checks.settle)
     shutil.rmtree(work)
     return {"stage": staged - start, "map": time.perf_counter() - staged, "lines": report.quads}
 

@@ -26,6 +26,10 @@ from bench.serve_peers import City, Oxigraph, RdflibEndpoint, Server, Virtuoso, 
 TERM = f"{BASE}def/co#"
 HOT = 200  # resources that repeated look-ups go round
 SMALL = f"SELECT ?p ?o WHERE {{ <{BASE}id/reading/{{n}}> ?p ?o }}"
+POOLED = (  # more than one pattern: for a query worker
+    f"SELECT ?value ?label WHERE {{ <{BASE}id/reading/{{n}}> <{TERM}value> ?value ; <{TERM}place> ?place . "
+    f"?place <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
+)
 JOIN = (
     f"SELECT ?label ?value WHERE {{ ?r <{TERM}place> <{BASE}id/place/{{n}}> ; <{TERM}value> ?value . "
     f"<{BASE}id/place/{{n}}> <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
@@ -106,6 +110,7 @@ def measure(client: Client, triples: int) -> None:
     client.load("small SELECT", server.query(SMALL), JSON, count=count)
     client.load("small SELECT, repeated", server.query(SMALL.replace("{n}", "7")), JSON, count=1)
     client.load("small SELECT, 16 clients", server.query(SMALL), JSON, count=count, connections=16)
+    client.load("small SELECT, through the pool", server.query(POOLED), JSON, count=count)
     client.load("join", server.query(JOIN), JSON, count=PLACES)
     client.load("aggregate", server.query(AGGREGATE + " LIMIT {n}"), JSON, count=PLACES, connections=2)
     client.load("aggregate, repeated", server.query(AGGREGATE), JSON, count=1, connections=2)
@@ -174,7 +179,7 @@ def table(all_figures: dict[str, Figures]) -> str:
             times = f"{figures.median[load]:8.2f} / {figures.p99[load]:8.2f} ms" if load in figures.median else " " * 22
             known = reference.rates.get(load) if reference else None
             ratio = f"{rate / known:6.2f} x oxigraph" if known else ""
-            lines.append(f"  {load:28} {rate:10.1f} /s  {times}  {ratio}")
+            lines.append(f"  {load:30} {rate:10.1f} /s  {times}  {ratio}")
         lines += [f"  {what:40} {value:10.1f}" for what, value in figures.others.items()]
     return "\n".join(lines)
 

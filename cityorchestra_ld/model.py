@@ -323,6 +323,20 @@ class StoreServer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteService:
+    """A SPARQL service elsewhere that queries may ask (`SERVICE`), and how much it may take and bring."""
+
+    name: str
+    address: str
+    private: bool = False  # in a network of ours: private addresses and http are allowed
+    licence: str | None = None  # of what it answers
+    seconds: float = 5.0
+    rows: int = 10_000  # of one block
+    max_bytes: int = 10_000_000
+    at_once: int = 4  # questions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one query or one file may cost."""
 

@@ -26,7 +26,7 @@ from cityorchestra_ld.namespaces import prefixes
 from cityorchestra_ld.prepare import check_sources
 from cityorchestra_ld.queries import bind, term
 from cityorchestra_ld.runs import Failure, Run, RunFolder
-from cityorchestra_ld.sources import open_loose, stage
+from cityorchestra_ld.sources import Checks, open_loose, stage
 from cityorchestra_ld.store import Reader, inspect, query_once, store_of
 from cityorchestra_ld.territory import Territory, load_territory
 from cityorchestra_ld.validation import ShapesGraph, from_json, load_shapes, write_report
@@ -38,9 +38,9 @@ def map_dataset(territory: Territory, key: str, out: Path, executor: Executor = 
     dataset = territory.dataset(key)
     plan = read_mapping(dataset.mapping, base_iri=territory.base_iri)
     check_sources(plan, dataset)
-    with tempfile.TemporaryDirectory() as folder:
-        tables = {spec.name: stage(spec, Path(folder), territory.limits) for spec in dataset.sources}
-        return EXECUTORS[executor](plan, tables, out, default_graph=territory.graph_of(dataset))
+    with tempfile.TemporaryDirectory() as folder, Checks() as checks:
+        tables = {spec.name: stage(spec, Path(folder), territory.limits, checks=checks) for spec in dataset.sources}
+        return EXECUTORS[executor](plan, tables, out, default_graph=territory.graph_of(dataset), settle=checks.settle)
 
 
 def map_file(
@@ -53,7 +53,9 @@ def map_file(
     with tempfile.TemporaryDirectory() as folder:
         if targets is not None:
             return write_targets(plan, _loose(plan, mapping, base_dir, Path(folder)), out, targets)
-        return EXECUTORS[executor](plan, _loose(plan, mapping, base_dir, Path(folder)), out)
+        with Checks() as checks:
+            tables = _loose(plan, mapping, base_dir, Path(folder), checks)
+            return EXECUTORS[executor](plan, tables, out, settle=checks.settle)
 
 
 def preview_dataset(territory: Territory, key: str, count: int) -> tuple[Previewed, ...]:
@@ -73,10 +75,10 @@ def preview_file(mapping: Path, base_dir: Path, base_iri: str, count: int) -> tu
         return preview(plan, _loose(plan, mapping, base_dir, Path(folder)), count)
 
 
-def _loose(plan: Plan, mapping: Path, base_dir: Path, folder: Path) -> dict[str, Table]:
+def _loose(plan: Plan, mapping: Path, base_dir: Path, folder: Path, checks: Checks | None = None) -> dict[str, Table]:
     """Bring home the files that a mapping reads under one folder, without a contract."""
     specs = {source.spec.name: _inside(source.spec, base_dir.resolve(), mapping) for source in plan.sources}
-    return {name: open_loose(spec, folder, Limits()) for name, spec in specs.items()}
+    return {name: open_loose(spec, folder, Limits(), checks=checks) for name, spec in specs.items()}
 
 
 def _inside(spec: SourceSpec, root: Path, mapping: Path) -> SourceSpec:

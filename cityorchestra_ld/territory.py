@@ -14,8 +14,9 @@ import msgspec
 
 from cityorchestra_ld.errors import Place, UsageError
 from cityorchestra_ld.iris import Iris
-from cityorchestra_ld.model import Access, Column, Limits, OnError, SourceSpec, StoreServer, Strictness, Text
+from cityorchestra_ld.model import Access, Column, Limits, OnError, RemoteService, SourceSpec, StoreServer, Strictness, Text
 
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9-]*")
 _PLAIN = ("languages", "publisher", "licence", "spatial", "limits", "serving", "log")  # read as they are written
 GraphKind = Literal["data", "ref", "live"]
@@ -131,6 +132,7 @@ class Territory:
     limits: Limits = field(default_factory=Limits)
     serving: Serving = field(default_factory=Serving)
     log: Log = field(default_factory=Log)
+    services: tuple[RemoteService, ...] = ()  # that queries may ask
     partners: Mapping[str, Partner] = field(default_factory=dict)
     series: Mapping[str, Series] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
@@ -278,7 +280,7 @@ def load_territory(root: Path, *, state: Path | None = None) -> Territory:
     file = root / "territory.toml"
     raw = _read(file)
     _unknown(raw, {"base_iri", "name", "languages", "publisher", "licence", "spatial", "store", "limits", "partners",
-                   "series", "serving", "log"}, file)  # fmt: skip
+                   "series", "serving", "log", "sparql"}, file)  # fmt: skip
     base = str(raw.get("base_iri", ""))
     if not re.fullmatch(r"https?://[^\s<>\"{}|^`\\#?]+/", base):
         raise UsageError(
@@ -308,6 +310,7 @@ def load_territory(root: Path, *, state: Path | None = None) -> Territory:
         "name": raw.get("name"),
         **store,
         "server": server,
+        "services": [asdict(service) for service in _services(raw.get("sparql", {}), file)],
         "state": state or root / str(store.get("state", "var")),
         **{name: raw[name] for name in _PLAIN if name in raw},
     }
@@ -337,6 +340,31 @@ def _server(kind: object, given: Mapping[str, Any] | None, file: Path) -> dict[s
                 hint=Text("Le mot de passe va dans password_env.", "The password goes to password_env."),
             )
     return asdict(server)
+
+
+def _services(raw: Mapping[str, Any], file: Path) -> list[RemoteService]:
+    """Read the services that queries may ask; raise UsageError for one that could not be asked safely."""
+    _unknown(raw, {"service"}, file)
+    found = [_convert(one, RemoteService, file) for one in raw.get("service", ())]
+    for one in found:
+        known = [other for other in found if one.name == other.name or one.address == other.address]
+        kind = "https?" if one.private else "https"
+        address = re.fullmatch(kind + r"://[^\s/?#@<>\"{}|^`\\]+(?:[/?][^\s#<>\"{}|^`\\]*)?", one.address)
+        if address is None or len(known) > 1 or not _NAME.fullmatch(one.name):
+            raise UsageError(
+                Text(
+                    "[[sparql.service]] a un nom (minuscules, chiffres, tirets) et une adresse https, une seule fois.",
+                    "[[sparql.service]] has a name (lower-case letters, digits, hyphens) and an https address, each once.",
+                ),
+                place=Place(file=str(file), value=one.name),
+                hint=Text("Dans votre propre réseau : private = true.", "In your own network: private = true."),
+            )
+        if min(one.seconds, one.rows, one.max_bytes, one.at_once) <= 0:
+            raise UsageError(
+                Text("Les limites d'un service sont plus grandes que zéro.", "The limits of a service are greater than zero."),
+                place=Place(file=str(file), value=one.name),
+            )
+    return found
 
 
 def _require_series(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,14 @@ class Scheduler(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduler:
     """Choose the scheduler; `pytest -n 0` works without it."""
     return Scheduler(config, log)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_courtesy() -> Iterator[None]:
+    """Keep a command that a test runs in this process from making the rest of the tests wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cityorchestra_ld.cli.stand_back", lambda: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

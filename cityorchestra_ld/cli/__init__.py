@@ -6,12 +6,12 @@ import os
 import sys
 import traceback
 
+from cityorchestra_ld.courtesy import stand_back
 from cityorchestra_ld.errors import CityOrchestraError
 
 __all__ = ["main"]
 
 _LOADING = ("run", "publish")
-_COURTESY = 10  # niceness: who asks a service on the same machine goes first
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     from cityorchestra_ld.cli.app import app
 
     if sys.argv[1:2] and sys.argv[1] in _LOADING:
-        os.nice(_COURTESY)
+        stand_back()  # who asks a service on the same machine goes first
     try:
         result = app(standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,17 +168,21 @@ def materialize(
     threads: int = 2,
     memory_mb: int = 1024,
     piece: Piece | None = None,
+    settle: Callable[[], None] | None = None,
 ) -> MapReport:
     """
     Write the graph of a plan as N-Quads; raise MappingError naming rule, file, row, column and value, and leave nothing behind.
 
     Triples without a graph of their own go to `default_graph`, or to the default graph when there is none. A triple that
     several records give is written several times: readers of RDF see a set. With a `piece`, its records alone are mapped.
+    `settle` is asked when all is written, before the file appears: what it raises is raised here.
     """
     part = out.with_name(out.name + ".part")
     try:
         with workspace(plan, tables, out.parent, threads=threads, memory_mb=memory_mb, piece=piece) as opened:
             report = _run(opened, part, default_graph)
+        if settle is not None:
+            settle()
         part.replace(out)
     except OSError as error:
         raise disk_error(error, out) from error
@@ -191,9 +195,13 @@ def _run(opened: Workspace, part: Path, default_graph: str | None) -> MapReport:
     records: dict[str, int] = {}
     per_map = {item.name: 0 for item in opened.plan.maps}
     pieces = []
-    for number, unit in enumerate(compile_units(opened, strict=True, default_graph=default_graph)):
+    units = compile_units(opened, strict=True, default_graph=default_graph)
+    for number, unit in enumerate(units):
         piece = opened.folder / f"quads{number}.nq"
-        counts = _run_unit(opened, unit, piece, default_graph)
+        with ThreadPoolExecutor(1) as beside:
+            for following in units[number + 1 : number + 2]:
+                beside.submit(_get_ready, following)
+            counts = _run_unit(opened, unit, piece, default_graph)
         name, expected = opened.expected(unit.source)
         records[name] = max(records.get(name, 0), expected if expected is not None else counts[0])
         if unit.source in opened.plan.logical and expected is not None and expected != counts[0]:
@@ -202,6 +210,11 @@ def _run(opened: Workspace, part: Path, default_graph: str | None) -> MapReport:
         pieces.append(piece)
     _join(pieces, part)
     return MapReport(quads=sum(per_map.values()), records=records, per_map=per_map)
+
+
+def _get_ready(unit: Unit) -> None:
+    """Split the document of a unit into records while another unit is mapped; an error is said when its turn comes."""
+    unit.rows.scan(numbered=unit.rows.needs_number)
 
 
 def _run_unit(opened: Workspace, unit: Unit, piece: Path, default_graph: str | None) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -67,6 +67,7 @@ def materialize_on_spark(
     default_graph: str | None = None,
     session: SparkSession | None = None,
     records: int = PIECE,
+    settle: Callable[[], None] | None = None,
 ) -> MapReport:
     """
     Do what `materialize` does, with the same result, on the workers of a Spark session.
@@ -86,6 +87,8 @@ def materialize_on_spark(
         _raise_first(done)
         part = folder / "all.nq"
         _put_together([task.out for task in tasks], part)
+        if settle is not None:
+            settle()
         part.replace(out)
     except OSError as error:
         raise disk_error(error, out) from error

@@ -142,7 +142,7 @@ class TermCompiler(Compiler):
             f"On attend par exemple {lexical.example} ; une fonction (fn:decimal, fn:date…) lit les autres écritures.",
             f"For example {lexical.example}; a function (fn:decimal, fn:date…) reads other ways of writing.",
         )
-        quick = (lexical.quick.format(x=value.sql), value.sql) if lexical.quick else None
+        quick = (lexical.quick.format(x=value.sql), lexical.short.format(x=value.sql)) if lexical.quick else None
         return value.with_pieces(self.checked(value, value.sql, ok, result, message, hint, quick))
 
 

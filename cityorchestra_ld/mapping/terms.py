@@ -115,7 +115,8 @@ class Lexical:
     example: str
     condition: str | None = None  # on {x}
     canonical: str | None = None  # macro of one argument
-    quick: str | None = None  # SQL on {x}: most values satisfy it, and are valid and canonical then
+    quick: str | None = None  # SQL on {x}: most values satisfy it, and are valid then
+    short: str = "{x}"  # SQL on {x}: the canonical form of values that satisfy it
 
 
 _ZONE = "(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9]|[+-]14:00)?"
@@ -133,7 +134,7 @@ def _integer(pattern: str, example: str, low: int | None = None, high: int | Non
         limits.append(f"try_cast({{x}} AS HUGEINT) >= {low}")
     if high is not None:
         limits.append(f"try_cast({{x}} AS HUGEINT) <= {high}")
-    quick = None if limits else "regexp_full_match({x}, '0|-?[1-9][0-9]*')"
+    quick = None if limits else "try_cast({x} AS BIGINT)::VARCHAR = {x}"
     return Lexical(pattern, example, " AND ".join(limits) or None, "co_integer", quick)
 
 
@@ -141,7 +142,8 @@ LEXICAL: Final[dict[str, Lexical]] = {
     "integer": _integer(_INTEGER, "42"),
     "decimal": Lexical(
         r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)", "3.14", None, "co_decimal",
-        r"regexp_full_match({x}, '0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9]')",
+        r"regexp_full_match({x}, '0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9]0*')",
+        "CASE WHEN ends_with({x}, '0') AND contains({x}, '.') THEN rtrim({x}, '0') ELSE {x} END",
     ),
     "double": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", "3.14E0"),
     "float": Lexical(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", "3.14E0"),
@@ -203,8 +205,8 @@ MACROS: Final = (
         ELSE CASE WHEN starts_with(x, '-') AND regexp_matches(x, '[1-9]') THEN '-' ELSE '' END
           || coalesce(nullif(ltrim(ltrim(x, '+-'), '0'), ''), '0') END""",
     r"""CREATE MACRO co_decimal(x) AS CASE WHEN x IS NULL THEN NULL WHEN regexp_full_match(x, '-?(0|[1-9][0-9]*)(\.[0-9]*)?')
-        THEN CASE WHEN x = '-0' THEN '0' WHEN NOT contains(x, '.') OR NOT (ends_with(x, '0') OR ends_with(x, '.')) THEN x
-          WHEN rtrim(rtrim(x, '0'), '.') = '-0' THEN '0' ELSE rtrim(rtrim(x, '0'), '.') END
+        THEN CASE WHEN starts_with(x, '-0') AND NOT regexp_matches(x, '[1-9]') THEN '0'
+          WHEN contains(x, '.') THEN rtrim(rtrim(x, '0'), '.') ELSE x END
         ELSE CASE WHEN starts_with(x, '-') AND regexp_matches(x, '[1-9]') THEN '-' ELSE '' END
           || coalesce(nullif(ltrim(split_part(ltrim(x, '+-'), '.', 1), '0'), ''), '0')
           || coalesce('.' || nullif(rtrim(split_part(x, '.', 2), '0'), ''), '') END""",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import duckdb
@@ -72,6 +73,7 @@ class Workspace:
         self.typed = True  # JSON records are first read into the members that are asked for
         self.longest = 250_000  # bytes of a CSV record; buffers are sixteen times as large
         self._records: dict[object, Records] = {}
+        self._splitting = Lock()
         self._defined: set[str] = set()
         files = [table.path for table in tables.values()] + ([piece.part.path] if piece else [])
         self.connection = _connect(folder, files, threads, memory_mb)
@@ -161,10 +163,11 @@ class Workspace:
     def records(self, source: LogicalSource, *, numbered: bool = False) -> Records:
         """Split a JSON document into one line per record, once; with numbers where records must be told apart."""
         key = source.key, numbered
-        if key not in self._records:
-            path = self.folder / f"records{len(self._records)}.ndjson"
-            self._records[key] = split_records(self.table(source), source.iterator or "$", path, numbered=numbered)
-        return self._records[key]
+        with self._splitting:
+            if key not in self._records:
+                path = self.folder / f"records{len(self._records)}.ndjson"
+                self._records[key] = split_records(self.table(source), source.iterator or "$", path, numbered=numbered)
+            return self._records[key]
 
     def expected(self, name: str) -> tuple[str, int | None]:
         """Return the file under a source or view, and how many records it has by an independent count."""

@@ -9,24 +9,32 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from cityorchestra_ld.errors import Place, SourceError, Text
 from cityorchestra_ld.model import Limits, SourceSpec, Table
 from cityorchestra_ld.sources.aside import leave_out
+from cityorchestra_ld.sources.checks import Checks
 from cityorchestra_ld.sources.detect import Received, encoding_of, receive, to_utf8
 from cityorchestra_ld.sources.unpack import opened, packed
 
-__all__ = ["describe", "leave_out", "open_loose", "stage"]
+__all__ = ["Checks", "describe", "leave_out", "open_loose", "stage"]
+
+_BESIDE: Final = 256_000_000  # bytes; a larger JSON text is checked before it is mapped, so that memory holds one copy of it
 
 
-def stage(spec: SourceSpec, folder: Path, limits: Limits, *, cache: Path | None = None, allow_private: bool = False) -> Table:
+def stage(
+    spec: SourceSpec, folder: Path, limits: Limits, *, cache: Path | None = None, allow_private: bool = False,
+    checks: Checks | None = None,
+) -> Table:  # fmt: skip
     """
     Bring a source into `folder` as a table that mappings can scan, and check what the partner promised.
 
     SourceError names file, row, column and what to try; `cache` keeps downloads for conditional requests. `allow_private` lets
-    a url lead to a private network.
+    a url lead to a private network. What takes long to check in a JSON text is left to `checks`, when they are given.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _disk(spec):
@@ -38,7 +46,7 @@ def stage(spec: SourceSpec, folder: Path, limits: Limits, *, cache: Path | None 
         with opened(packed(path, label, spec.compression, spec.member, most, limits)) as (chunks, inner):
             received = receive(chunks, inner, folder / f"{name}.original")
         if spec.format == "json":
-            table = _stage_json(received, spec, folder / f"{name}.staged.json")
+            table = _stage_json(received, spec, folder / f"{name}.staged.json", checks)
         else:
             table = _stage_table(received, spec, folder / name, (most, limits.compression_ratio))
     return replace(table, notes=notes + table.notes)
@@ -63,9 +71,9 @@ def _stage_table(received: Received, spec: SourceSpec, base: Path, bounds: tuple
     )  # fmt: skip
 
 
-def open_loose(spec: SourceSpec, folder: Path, limits: Limits) -> Table:
+def open_loose(spec: SourceSpec, folder: Path, limits: Limits, *, checks: Checks | None = None) -> Table:
     """Bring a source home without a contract: no promised columns, no key; how it is written is still checked."""
-    return stage(replace(spec, columns=(), key=(), forbidden=()), folder, limits)
+    return stage(replace(spec, columns=(), key=(), forbidden=()), folder, limits, checks=checks)
 
 
 def describe(table: Table) -> tuple[Text, ...]:
@@ -127,19 +135,28 @@ def _file_name(name: str) -> str:
     return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _stage_json(received: Received, spec: SourceSpec, target: Path) -> Table:
-    from cityorchestra_ld.sources.json_ import check_json
-
+def _stage_json(received: Received, spec: SourceSpec, target: Path, checks: Checks | None) -> Table:
     codec, note = encoding_of(received, spec.encoding)
     if codec in ("utf-8", "ascii") and not received.start.startswith(codecs.BOM_UTF8):
         target.hardlink_to(received.path)
     else:
         to_utf8(received, codec, target)
-    check_json(target, received.label)
+    check = partial(_check_json, spec, target, received.label)
+    if checks is not None and target.stat().st_size <= _BESIDE:
+        checks.add(check)
+    else:
+        check()
     return Table(
         name=spec.name, format="json", path=target, original=received.path, label=received.label, sha256=received.sha256,
         size=received.size, nulls=spec.nulls, encoding=codec, notes=(note,),
     )  # fmt: skip
+
+
+def _check_json(spec: SourceSpec, path: Path, label: str) -> None:
+    from cityorchestra_ld.sources.json_ import check_json
+
+    with _disk(spec):
+        check_json(path, label)
 
 
 @contextlib.contextmanager

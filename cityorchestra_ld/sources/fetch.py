@@ -9,18 +9,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies
 
 import msgspec
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from cityorchestra_ld import __version__
 from cityorchestra_ld.errors import Place, SourceError, Text
 from cityorchestra_ld.model import Limits
-from cityorchestra_ld.sources.guard import check_url, public_addresses, session, shown
+from cityorchestra_ld.outbound import GuardedHTTPPool, GuardedHTTPSPool, check_url, public_addresses, shown
 
 _CHUNK: Final = 1 << 16
 _REDIRECTS: Final = 5
@@ -62,6 +63,23 @@ class Policy:
     attempts: int = 3
     pause: float = 0.5
     allow_private: bool = False
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        pools = cast(Any, self).poolmanager
+        pools.pool_classes_by_scheme = {"http": GuardedHTTPPool, "https": GuardedHTTPSPool}
+
+
+def _session(*, allow_private: bool) -> requests.Session:
+    """Make a session without stored credentials; unless told otherwise it connects to public addresses only."""
+    made = requests.Session()
+    made.trust_env = False  # no .netrc; proxies and certificates are given by the caller
+    if not allow_private:
+        for scheme in ("http://", "https://"):
+            made.mount(scheme, _Adapter(max_retries=0))
+    return made
 
 
 @dataclass(slots=True)
@@ -253,7 +271,7 @@ def fetch(
         headers["If-None-Match"] = known.etag
     if known and known.last_modified:
         headers["If-Modified-Since"] = known.last_modified
-    with session(allow_private=policy.allow_private) as made:
+    with _session(allow_private=policy.allow_private) as made:
         job = _Fetch(
             url, target, limits, min(max_bytes or limits.source_bytes, limits.source_bytes), policy, made,
             time.monotonic() + limits.fetch_seconds, known, headers,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -26,6 +26,10 @@ class Patience:
 
     seconds: float
     stall: float
+
+
+class EngineStoppedError(QueryTimeoutError):
+    """The worker ended under a query, for a reason of its own."""
 
 
 class Answer:
@@ -78,6 +82,12 @@ class Answer:
         """Tell whether all bytes of the answer are here already."""
         return self.end is not None
 
+    def taken(self) -> bytes:
+        """Return the bytes of an answer of which all is here."""
+        taken = b"".join(self._chunks)
+        self._chunks.clear()
+        return taken
+
     def __aiter__(self) -> Answer:
         return self
 
@@ -116,8 +126,7 @@ class Answer:
         before = loop.time()
         try:
             if not self._worker.has_frame:
-                async with asyncio.timeout(max(0.0, min(self._left, self._ends_at - before))):
-                    await self._worker.wait()
+                await self._worker.wait(max(0.0, min(self._left, self._ends_at - before)))
         except TimeoutError:
             self._left -= loop.time() - before
             self._fail(deadline_error(self._patience.seconds))
@@ -134,7 +143,7 @@ class Answer:
         if kind == frames.DATA:
             self._chunks.append(payload)
         elif kind == frames.HEAD:
-            self.head = replace(msgspec.json.decode(payload, type=Head), generation=self.generation.number)
+            self.head = msgspec.json.decode(payload, type=Head)
         elif kind == frames.END:
             self.end = msgspec.json.decode(payload, type=End)
             self._finish(reusable=not self.end.retire)
@@ -191,7 +200,7 @@ def gone_error(*, memory: bool) -> CityOrchestraError:
     """Say that the worker ended under a query."""
     if memory:
         return memory_error()
-    return QueryTimeoutError(
+    return EngineStoppedError(
         Text("Le moteur s'est arrêté sur cette requête.", "The engine stopped on this query."),
         hint=Text("Elle est sans doute trop complexe : découpez-la.", "It is probably too complex: split it."),
     )

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from cityorchestra_ld.model import Generation, Limits, View
-from cityorchestra_ld.store.frames import Request
+from cityorchestra_ld.store.frames import Request, Searches
 from cityorchestra_ld.store.generations import Merged
 from cityorchestra_ld.store.guard import Inspected
 from cityorchestra_ld.store.merge import default_graphs
@@ -23,21 +25,31 @@ class Asking:
     base: str | None  # what relative IRIs of queries start from
 
     def request(
-        self, inspected: Inspected, view: View, media_type: str, generation: Generation, merged: Merged | None, most: int | None
+        self,
+        inspected: Inspected,
+        view: View,
+        media_type: str,
+        generation: Generation,
+        merged: Merged | None,
+        most: int | None = None,
+        searches: Searches | None = None,
     ) -> Request:
-        """Make the request for a query on a generation, of at most so many rows."""
+        """Make the request for a query on a generation, of at most so many rows, with what it searches by name."""
         rows = min(self.limits.result_rows, most or _UNLIMITED)
         own = inspected.form == "SELECT" and inspected.limit is not None and inspected.limit <= rows
         default = default_graphs(view, merged)
+        named = view.named_graphs if searches is not None or inspected.joined or "GRAPH" in inspected.text.upper() else ()
         return Request(
             text=inspected.capped(rows),
             default_graphs=default,
-            named_graphs=list(view.named_graphs),
+            named_graphs=list(named),  # none for a query that cannot ask for one: there may be many
             media_type=media_type,
             rows=_UNLIMITED if own else rows,
             prefixes=dict(inspected.prefixes) if inspected.kind == "graph" else {},
             base=self.base,
-            triples=_triples(generation, (*default, *view.named_graphs)) if len(default) > 1 else 0,
+            joined=inspected.joined,
+            searches=searches and msgspec.structs.replace(searches, default_graphs=view.default_graphs),
+            triples=_triples(generation, (*default, *named)) if len(default) > 1 else 0,
         )
 
 

@@ -18,6 +18,7 @@ from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation, GraphInfo
 from cityorchestra_ld.store import merge, names, writing
 from cityorchestra_ld.store.generations import Layout, Merged, read_manifest
+from cityorchestra_ld.store.hidden import HIDDEN, graph_of
 from cityorchestra_ld.store.snapshots import Difference, compare, keep_snapshot
 
 _REMOVAL_COST: Final = 3.0  # taking one triple away, against loading one; measured
@@ -53,7 +54,7 @@ def build(
     differences = _differences(layout, work, parent, before, after, compare)
     merged = _merged(layout, parent, manifest.merged, before, after)
     old, new = with_merged(before, manifest.merged), with_merged(after, merged)
-    hidden = _differences(layout, work, parent, _only(old), _only(new), compare)
+    hidden = _differences(layout, work, parent, _apart(manifest.merged), _apart(merged), compare, "hidden-")
     changed = [*differences.items(), *hidden.items()]
     removed = sum(difference.removed for _, difference in changed)
     inserted = sum(difference.inserted for _, difference in changed)
@@ -79,7 +80,7 @@ def _beside(work: Callable[[], None]) -> Iterator[None]:
 
 def _make_names(layout: Layout, target: Path, after: Mapping[str, GraphInfo]) -> None:
     """Write the index of names of a generation anew."""
-    listed = [info for info in after.values() if info.triples and info.graph != merge.MERGED]
+    listed = [info for info in after.values() if info.triples and info.graph != HIDDEN]
     names.make(((info.graph, _names(layout.snapshot(info.sha256))) for info in listed), target.with_name(names.FILE))
 
 
@@ -140,6 +141,7 @@ def _differences(
     before: Mapping[str, GraphInfo],
     after: Mapping[str, GraphInfo],
     compare: Comparing,
+    label: str = "",
 ) -> dict[str, Difference]:
     """Compare the graphs whose content is not the same."""
     result: dict[str, Difference] = {}
@@ -149,8 +151,7 @@ def _differences(
             if old is not None:
                 require_snapshot(layout, parent, old)
             files = [layout.snapshot(info.sha256) if info else None for info in (old, new)]
-            label = "merged" if name == merge.MERGED else str(len(result))
-            result[name] = compare(files[0], files[1], work, label)
+            result[name] = compare(files[0], files[1], work, f"{label}{len(result)}")
     return result
 
 
@@ -160,14 +161,13 @@ def _content(info: GraphInfo | None) -> str | None:
 
 def with_merged(graphs: Mapping[str, GraphInfo], merged: Merged | None) -> dict[str, GraphInfo]:
     """Add the hidden graph to the graphs of a generation."""
+    return {**graphs, **_apart(merged)}
+
+
+def _apart(merged: Merged | None) -> dict[str, GraphInfo]:
     if merged is None:
-        return dict(graphs)
-    hidden = GraphInfo(graph=merge.MERGED, role="data", triples=merged.triples, sha256=merged.sha256)
-    return {**graphs, merge.MERGED: hidden}
-
-
-def _only(graphs: Mapping[str, GraphInfo]) -> dict[str, GraphInfo]:
-    return {name: info for name, info in graphs.items() if name == merge.MERGED}
+        return {}
+    return {merged.graph: GraphInfo(graph=merged.graph, role="data", triples=merged.triples, sha256=merged.sha256)}
 
 
 def require_snapshot(layout: Layout, generation: Generation, info: GraphInfo) -> None:
@@ -177,7 +177,7 @@ def require_snapshot(layout: Layout, generation: Generation, info: GraphInfo) ->
     with tempfile.TemporaryDirectory(dir=layout.scratch) as folder:
         dump = Path(folder) / "graph.nt"
         store = ox.Store.read_only(str(generation.path / "db"))
-        store.dump(str(dump), ox.RdfFormat.N_TRIPLES, from_graph=ox.NamedNode(info.graph))
+        store.dump(str(dump), ox.RdfFormat.N_TRIPLES, from_graph=graph_of(info.graph))
         made = keep_snapshot(layout, dump, lambda label: f"urn:blank:{label}")  # no blank node ever enters a store
     if made.sha256 != info.sha256:
         raise StoreError(

@@ -9,13 +9,10 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import pyoxigraph as ox
-
 from cityorchestra_ld.store.frames import Request
-from cityorchestra_ld.store.generations import Merged
 from cityorchestra_ld.store.guard import Inspected
+from cityorchestra_ld.store.hidden import graph_of
 from cityorchestra_ld.store.lexer import tokens
-from cityorchestra_ld.store.merge import MERGED
 from cityorchestra_ld.store.reader import Reader
 from cityorchestra_ld.store.rows import row_counter
 from cityorchestra_ld.store.serialization import results_format
@@ -48,15 +45,13 @@ def is_cheap(inspected: Inspected) -> bool:
     return len(variables) == len(set(variables))
 
 
-def answer(reader: Reader, request: Request, inspected: Inspected, merged: Merged | None) -> bytes | None:
+def answer(reader: Reader, request: Request, inspected: Inspected) -> bytes | None:
     """Answer a cheap query; `None` when a worker has to: many rows, a mistake, a default graph that is to be merged first."""
-    graphs = request.default_graphs
-    disjoint = merged is not None and graphs == [MERGED, merged.beside]
-    if request.rows <= MOST or not (len(graphs) == 1 or disjoint):
+    if request.rows <= MOST or len(request.default_graphs) != 1:
         return None
     counter, form = row_counter(request.media_type), results_format(request.media_type)
     try:
-        result = reader.query(inspected.capped(MOST + 1), [ox.NamedNode(name) for name in graphs], request.base)
+        result = reader.query(inspected.capped(MOST + 1), graph_of(request.default_graphs[0]), request.base)
     except (SyntaxError, ValueError):
         return None
     body = result.serialize(format=form) or b""

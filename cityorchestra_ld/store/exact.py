@@ -12,18 +12,18 @@ from typing import Final, NamedTuple
 
 import pyoxigraph as ox
 
+from cityorchestra_ld.store.hidden import Graph
+
 _MOST: Final = 50_000  # triples that are looked at, or copied
 _REMEMBERED: Final = 64  # lists of graphs
 _COPIES: Final = 2
-
-Node = ox.NamedNode | ox.BlankNode | ox.DefaultGraph
 
 
 class Dataset(NamedTuple):
     """The store to ask, and both lists of graphs to give it."""
 
     store: ox.Store
-    default: Sequence[Node]
+    default: Sequence[Graph]
     named: Sequence[ox.NamedNode]
 
 
@@ -35,7 +35,7 @@ class Datasets:
         self._shared: OrderedDict[tuple[str, ...], bool] = OrderedDict()
         self._copies: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], ox.Store] = OrderedDict()
 
-    def choose(self, default: Sequence[ox.NamedNode], named: Sequence[ox.NamedNode], triples: int) -> Dataset:
+    def choose(self, default: Sequence[Graph], named: Sequence[ox.NamedNode], triples: int) -> Dataset:
         """
         Return what to ask for a query on these graphs, which hold so many triples.
 
@@ -49,16 +49,16 @@ class Datasets:
         """
         if len(default) < 2 or triples > _MOST or not self._share(default):
             return Dataset(self._store, default, named)
-        key = (tuple(node.value for node in default), tuple(node.value for node in named))
+        key = (tuple(map(str, default)), tuple(map(str, named)))
         copy = self._copies.pop(key, None) or self._copied(default, named)
         self._copies[key] = copy
         if len(self._copies) > _COPIES:
             self._copies.popitem(last=False)
         return Dataset(copy, [ox.DefaultGraph()], named)
 
-    def _share(self, graphs: Sequence[ox.NamedNode]) -> bool:
+    def _share(self, graphs: Sequence[Graph]) -> bool:
         """Tell whether a triple is in two of these graphs."""
-        key = tuple(sorted(node.value for node in graphs))
+        key = tuple(sorted(map(str, graphs)))
         known = self._shared.get(key)
         if known is None:
             seen: set[ox.Triple] = set()
@@ -72,12 +72,12 @@ class Datasets:
                 self._shared.popitem(last=False)
         return known
 
-    def _copied(self, default: Sequence[ox.NamedNode], named: Sequence[ox.NamedNode]) -> ox.Store:
+    def _copied(self, default: Sequence[Graph], named: Sequence[ox.NamedNode]) -> ox.Store:
         copy = ox.Store()
         for name in named:
             copy.add_graph(name)
             copy.bulk_extend(self._store.quads_for_pattern(None, None, None, name))
-        for name in default:
-            quads = self._store.quads_for_pattern(None, None, None, name)
+        for graph in default:
+            quads = self._store.quads_for_pattern(None, None, None, graph)
             copy.bulk_extend(ox.Quad(quad.subject, quad.predicate, quad.object) for quad in quads)
         return copy

@@ -53,6 +53,14 @@ class Searches(msgspec.Struct, frozen=True, kw_only=True):
     default_graphs: tuple[str, ...] = ()  # as the view has them
 
 
+class Joined(msgspec.Struct, frozen=True, kw_only=True):
+    """What takes the place of a part of a query: what another service said."""
+
+    at: int
+    end: int
+    text: str
+
+
 class Request(msgspec.Struct, frozen=True):
     """One query for a worker; both graph lists are always there."""
 
@@ -65,6 +73,7 @@ class Request(msgspec.Struct, frozen=True):
     base: str | None = None  # what relative IRIs of the query start from
     triples: int = 0  # in all these graphs, when several make the default graph
     searches: Searches | None = None
+    joined: tuple[Joined, ...] = ()
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -80,7 +89,6 @@ class Head:
 
     kind: ResultKind
     media_type: str
-    generation: int = 0
     row_limit: int = 0
     search_limit: int = 0  # that a search of the query went beyond
 

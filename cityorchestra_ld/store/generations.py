@@ -83,12 +83,17 @@ class Pointer(msgspec.Struct, frozen=True):
 
 
 class Merged(msgspec.Struct, frozen=True):
-    """The hidden graph that holds the merge of all graphs of the public default graph, the one `beside` it left out."""
+    """
+    The hidden graph that holds the merge of all graphs of the public default graph.
+
+    What earlier versions made has another `graph`, and leaves out the triples of the one `beside` it.
+    """
 
     members: tuple[str, ...]
     sha256: str
     triples: int
     beside: str | None = None
+    graph: str = "urn:cityorchestra:merged"
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from urllib.parse import urljoin
 from cityorchestra_ld.errors import Place, QueryError, Text
 from cityorchestra_ld.model import Limits
 from cityorchestra_ld.namespaces import REUSED
+from cityorchestra_ld.store.frames import Joined
 from cityorchestra_ld.store.lexer import Token, iri_value, place, tokens
 
 Form = Literal["SELECT", "ASK", "CONSTRUCT", "DESCRIBE"]
@@ -48,6 +49,8 @@ class Inspected:
     limit: int | None = None  # the LIMIT of the outermost query
     limit_span: tuple[int, int] | None = None
     tail: int | None = None  # where a LIMIT may be inserted: before a final VALUES, else at the end
+    leaves: bool = False  # it asks other services
+    joined: tuple[Joined, ...] = ()  # what they said, once they were asked
 
     @property
     def kind(self) -> ResultKind:
@@ -65,13 +68,16 @@ class Inspected:
         return f"{self.text[:end]}\nLIMIT {rows}\n{self.text[end:]}"
 
 
-def inspect(text: str, limits: Limits | None = None) -> Inspected:
+def inspect(text: str, limits: Limits | None = None, *, may_leave: bool = False) -> Inspected:
     """
     Look at a query before anything parses it; raise QueryError naming line and character for what we refuse.
 
-    Refused: too long, nested too deep (the engine would die), SERVICE, updates, and words that are not SPARQL.
+    Refused: too long, nested too deep (the engine would die), updates, words that are not SPARQL, and SERVICE unless the
+    query `may_leave`: then somebody else has to ask those services and put their rows in.
     """
-    return Scan(text, limits or Limits()).run()
+    scan = Scan(text, limits or Limits())
+    scan.may_leave = may_leave
+    return scan.run()
 
 
 @dataclass(slots=True)
@@ -101,6 +107,7 @@ class Scan:
         self.sources: dict[str, list[str]] = {"FROM": [], "NAMED": []}
         self.limit: Token | None = None
         self.tail: int | None = None
+        self.may_leave = self.leaves = False
         self.service: Token | None = None  # a prefixed name that could be read as SERVICE, if a brace follows
 
     def run(self) -> Inspected:
@@ -154,6 +161,7 @@ class Scan:
             limit=int(limit.text) if limit else None,
             limit_span=(limit.at, limit.end) if limit else None,
             tail=self.tail,
+            leaves=self.leaves,
         )
 
     # --- tokens -----------------------------------------------------------------------------------------------------------
@@ -191,8 +199,8 @@ class Scan:
     def _word(self, token: Token) -> None:
         word = token.text.upper()
         if "SERVICE" in word:
-            self._service(token)
-        if word in UPDATE_WORDS:
+            self._leave(token)
+        elif word in UPDATE_WORDS:
             self._refuse(
                 Text(f"« {token.text} » : les mises à jour sont refusées.", f"'{token.text}': updates are refused."),
                 token.at,
@@ -201,7 +209,7 @@ class Scan:
                     "This endpoint answers SELECT, ASK, CONSTRUCT and DESCRIBE; data change by publication.",
                 ),
             )
-        if word not in KEYWORDS:
+        elif word not in KEYWORDS:
             self._unknown(token, word, KEYWORDS)
         if self.form is None:
             self._prologue(token, word)
@@ -328,12 +336,19 @@ class Scan:
             Text(f"Vouliez-vous dire {near[0]} ?", f"Did you mean {near[0]}?") if near else None,
         )
 
+    def _leave(self, token: Token) -> None:
+        if not self.may_leave or token.text.upper() != "SERVICE":
+            self._service(token)
+        self.leaves = True
+
     def _service(self, token: Token) -> NoReturn:
         self._refuse(
             Text("SERVICE est refusé : une requête ne sort pas d'ici.", "SERVICE is refused: a query stays here."),
             token.at,
             Text(
-                "Interrogez l'autre service, puis joignez les résultats chez vous.",
-                "Ask the other service, then join the results on your side.",
+                "Interrogez l'autre service, puis joignez les résultats chez vous ; à /sparql, l'exploitant peut autoriser "
+                "des services ([[sparql.service]] dans territory.toml).",
+                "Ask the other service, then join the results on your side; at /sparql, the operator may allow services "
+                "([[sparql.service]] in territory.toml).",
             ),
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from typing import Final
 
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store.generations import Hold, read_manifest
 from cityorchestra_ld.store.template import Template
 
+_SOON: Final = 0.1  # seconds in which a process is known to have ended after those that end with it
 _LOG = logging.getLogger(__name__)
 
 
@@ -35,6 +37,12 @@ class Held:
             await template.stop()
             return None
         return template
+
+    async def is_lost(self) -> bool:
+        """Tell whether a worker ended because the template did: its query had no part in that."""
+        if await self.template() is not None:
+            await asyncio.sleep(_SOON)
+        return await self.template() is None
 
     def keep(self, template: Template) -> None:
         """Make workers from this template from now on."""

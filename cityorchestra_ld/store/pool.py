@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-import msgspec
-
 from cityorchestra_ld.errors import StoreError
 from cityorchestra_ld.model import Generation, Limits, View
-from cityorchestra_ld.store.answers import Answer, Patience
+from cityorchestra_ld.store.answers import Answer, EngineStoppedError, Patience
 from cityorchestra_ld.store.asking import Asking
 from cityorchestra_ld.store.guard import Inspected, inspect
 from cityorchestra_ld.store.held import Held, keep_task
@@ -47,8 +45,7 @@ class Pool:
 
     `size` workers take new queries. A query that takes long keeps its worker, later gives way to other processes, and another
     worker is started in its place, so that short queries never wait behind long ones. There may be `limits.long_queries` of
-    those; one more, and the client that has most of them loses its newest. One worker is kept for clients that cost little. Use
-    it inside one event loop: `async with Pool(generation, 2, limits) as pool`.
+    those; one more, and the client that has most of them loses its newest. One worker is kept for clients that cost little.
     """
 
     def __init__(
@@ -250,18 +247,25 @@ class Pool:
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
         searches = await searches_of(inspected.text, self._prefixes.get("co"), self._base)
         seconds = min(deadline or math.inf, self._limits.query_seconds)
-        worker = await self._acquire(client, seconds)
-        try:
-            seen = view(worker.generation) if callable(view) else view
-        except BaseException:
-            self._released_unused(worker)
-            raise
-        merged = self._held[worker.generation.number].merged
-        request = self._asking.request(inspected, seen, media_type, worker.generation, merged, rows)
-        if searches is not None:
-            searches = msgspec.structs.replace(searches, default_graphs=seen.default_graphs)
-            request = msgspec.structs.replace(request, searches=searches)
-        answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released, spent)
+        while True:
+            worker = await self._acquire(client, seconds)
+            try:
+                seen = view(worker.generation) if callable(view) else view
+            except BaseException:
+                self._released_unused(worker)
+                raise
+            merged = self._held[worker.generation.number].merged
+            request = self._asking.request(inspected, seen, media_type, worker.generation, merged, rows, searches)
+            answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released, spent)
+            try:
+                return await self._begun(answer, worker, client)
+            except EngineStoppedError:
+                held = self._held.get(worker.generation.number)
+                if not worker.resident or (held is not None and not await held.is_lost()):
+                    raise
+
+    async def _begun(self, answer: Answer, worker: QueryWorker, client: str) -> Answer:
+        """Ask, and return once the first bytes are there."""
         began = asyncio.get_running_loop().time()
         long = _Long(client, answer)
         self._asked[worker] = (client, began)
@@ -338,12 +342,12 @@ class Pool:
 
     def _dispatch(self) -> None:
         """Give idle workers to those who wait."""
-        while self._idle and (client := self._queue.offer(self._idle[0], math.inf if self._room else _MUCH)) is not None:
+        while self._idle and (client := self._queue.offer(self._idle[-1], math.inf if self._room else _MUCH)) is not None:
             self._take(client)
 
     def _take(self, client: str) -> QueryWorker:
-        """Take the next idle worker for a client."""
-        worker = self._idle.popleft()
+        """Take the idle worker that answered last, whose memory is nearest to the processor, for a client."""
+        worker = self._idle.pop()
         if self._spending.of(client) > _MUCH:
             self._costly.add(worker)
         return worker

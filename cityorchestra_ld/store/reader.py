@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Self, cast
 
 import pyoxigraph as ox
@@ -10,6 +10,7 @@ import pyoxigraph as ox
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store.generations import Hold
+from cityorchestra_ld.store.hidden import Graph
 from cityorchestra_ld.store.names import FILE, Names, no_names_error
 from cityorchestra_ld.store.resident import Copy
 
@@ -95,9 +96,9 @@ class Reader:
             return copy.quads(subject, predicate, object_, graph)
         return iter(self._open.quads_for_pattern(subject, predicate, object_, graph))
 
-    def query(self, text: str, default_graphs: Sequence[ox.NamedNode], base: str | None) -> ox.QuerySolutions:
-        """Answer a SELECT that is known to be cheap, on these graphs and no others; raises what the engine raises."""
+    def query(self, text: str, graph: Graph, base: str | None) -> ox.QuerySolutions:
+        """Answer a SELECT that is known to be cheap, on this graph and no other; raises what the engine raises."""
         return cast(
             "ox.QuerySolutions",
-            self._open.query(text, base_iri=base, default_graph=list(default_graphs), named_graphs=[]),
+            self._open.query(text, base_iri=base, default_graph=[graph], named_graphs=[]),
         )

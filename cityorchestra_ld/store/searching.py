@@ -12,23 +12,22 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NoReturn
-from urllib.parse import urljoin
 
 import msgspec
 import pyoxigraph as ox
 
 from cityorchestra_ld.errors import QueryError, Text
-from cityorchestra_ld.store.frames import Search, Searches
-from cityorchestra_ld.store.lexer import Token, iri_value, place, tokens
+from cityorchestra_ld.store.frames import Joined, Search, Searches
+from cityorchestra_ld.store.lexer import Token, place, tokens
 from cityorchestra_ld.store.names import Named, Names, words_of
 from cityorchestra_ld.store.patterns import Group, Pattern, Walker, first_term, split_at, terms_of
+from cityorchestra_ld.store.resolving import Resolver
 
 MOST: Final = 10_000  # things that one search finds
 _ALL: Final = 2**31
 _LONG: Final = 5_000  # letters of a query
 _SEARCHES: Final = 20  # in one query
 _PERHAPS: Final = re.compile(r"search|score|\\|(?:s|se|sea|sear|searc|sc|sco|scor)>")  # the last: a prefix may hold a part
-_PROLOGUE: Final = frozenset(("BASE", "PREFIX", "VERSION"))  # of each update of several, too
 _ESCAPED: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
 _CHARS: Final = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 
@@ -45,7 +44,7 @@ def find_searches(text: str, space: str, base: str | None = None) -> Searches | 
     """
     if _PERHAPS.search(text) is None:
         return None
-    finder = _Finder(text, _Resolver(text, base).names, space)
+    finder = _Finder(text, Resolver(text, base).names, space)
     if not finder.wanted:
         return None
     for _ in finder.find():
@@ -64,7 +63,7 @@ async def searches_of(text: str, space: str | None, base: str | None) -> Searche
 
 def refuse_searches(text: str, space: str, base: str | None = None) -> None:
     """Raise QueryError for an update that searches: it would change nothing, and not say why."""
-    named = _Resolver(text, base).names if _PERHAPS.search(text) else {}
+    named = Resolver(text, base).names if _PERHAPS.search(text) else {}
     at = min((at for at, iri in named.items() if iri in (f"{space}search", f"{space}score")), default=None)
     if at is not None:
         raise QueryError(
@@ -72,33 +71,6 @@ def refuse_searches(text: str, space: str, base: str | None = None) -> None:
             place=place(text, at),
             hint=Text("Cherchez d'abord, puis nommez les choses.", "Search first, then name the things."),
         )
-
-
-class _Resolver:
-    """One pass that tells which IRI each name of a query is."""
-
-    def __init__(self, text: str, base: str | None) -> None:
-        self.names: dict[int, str] = {}  # by offset
-        self._base, self._prefixes = base, dict[str, str]()
-        declaring: str | None = None
-        before, prologue = "", True
-        for token in tokens(text):
-            if token.kind == "word":
-                prologue = token.text.upper() in _PROLOGUE
-            if token.kind == "iri":
-                iri = urljoin(self._base or "", iri_value(token.text)) if self._base else iri_value(token.text)
-                if iri_value(token.text).endswith("#") and not iri.endswith("#"):
-                    iri += "#"
-                if prologue and before == "BASE":
-                    self._base = iri
-                elif prologue and declaring is not None:
-                    self._prefixes[declaring] = iri
-                self.names[token.at] = iri
-            elif token.kind == "pname":
-                prefix, _, local = token.text.partition(":")
-                declaring = prefix
-                self.names[token.at] = self._prefixes.get(prefix, "") + re.sub(r"\\(.)", r"\1", local)
-            before = token.text.upper()
 
 
 class _Finder(Walker):
@@ -305,14 +277,19 @@ def _unescaped(token: str) -> str:
 # --- in the place of searches -------------------------------------------------------------------------------------------------
 
 
-def rewrite(text: str, base: str | None, asked: Searches, named: Sequence[str], names: Names) -> tuple[str, bool]:
+def rewrite(
+    text: str, base: str | None, asked: Searches, named: Sequence[str], names: Names, joined: Sequence[Joined] = ()
+) -> tuple[str, bool]:
     """
-    Put what is found into a query in the place of its searches; tell whether one found more than there may be.
+    Put what is found into a query in the place of its searches, and what other services said in the place of these.
 
-    Raises SyntaxError for a query that the engine does not read as it was written.
+    Also tells whether a search found more than there may be. Raises SyntaxError for a query that the engine does not read as it
+    was written; one that asked others was looked at before.
     """
-    ox.Store().query(text, base_iri=base)
+    if not joined:
+        ox.Store().query(text, base_iri=base)
     pieces: list[tuple[int, int, str]] = [(start, end, " ") for start, end in asked.cuts]
+    pieces += [(one.at, one.end, one.text) for one in joined]
     cut = False
     for search in asked.found:
         hits = _hits(search, names, asked.default_graphs, named)

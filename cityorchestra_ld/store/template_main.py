@@ -7,12 +7,14 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, cast
 
 import msgspec
 import pyoxigraph as ox
 
+from cityorchestra_ld.courtesy import stand_back
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.frames import Settings
 from cityorchestra_ld.store.sandbox import deny_network, die_with_parent
@@ -25,7 +27,8 @@ def _load(database: Path) -> ox.Store:
     """
     Copy a store into memory; raise OSError when it cannot be read.
 
-    Another process reads the disk: the engine keeps threads for that, and a process with threads does not split safely.
+    Another process reads the disk: the engine keeps threads for that, and a process with threads does not split safely. Until
+    the copy is there the disk answers, so neither process is in a hurry.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -35,7 +38,9 @@ def _load(database: Path) -> ox.Store:
     os.close(writing)
     store = ox.Store()
     try:
-        store.bulk_load(path=f"/proc/self/fd/{reading}", format=ox.RdfFormat.N_QUADS, lenient=True)
+        with ThreadPoolExecutor(1, initializer=stand_back) as behind:
+            pipe = f"/proc/self/fd/{reading}"
+            behind.submit(store.bulk_load, path=pipe, format=ox.RdfFormat.N_QUADS, lenient=True).result()
     finally:
         os.close(reading)
         _, status = os.waitpid(child, 0)
@@ -48,7 +53,7 @@ def _dump(database: Path, writing: int) -> None:
     """Write a store into a pipe, and end, whatever happens: nothing of the template may run twice."""
     status = 1
     try:
-        os.nice(10)  # nobody waits for it
+        stand_back()
         with os.fdopen(writing, "wb") as pipe:
             ox.Store.read_only(str(database)).dump(pipe, ox.RdfFormat.N_QUADS)
         status = 0

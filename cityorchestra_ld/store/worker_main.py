@@ -20,6 +20,7 @@ from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.exact import Datasets
 from cityorchestra_ld.store.frames import ErrorKind, Failure, Request, ResultKind, Settings
 from cityorchestra_ld.store.functions import functions_for
+from cityorchestra_ld.store.hidden import graph_of
 from cityorchestra_ld.store.rows import RowCounter, row_counter
 from cityorchestra_ld.store.sandbox import deny_network, die_with_parent, limit_memory
 from cityorchestra_ld.store.serialization import results_format, write_statements
@@ -36,6 +37,7 @@ class Line:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._held = bytearray()  # what was read and not asked for yet
 
     def send(self, data: bytes) -> None:
         """Write everything; the parent's slowness is our back-pressure."""
@@ -45,18 +47,16 @@ class Line:
 
     def receive(self) -> bytes | None:
         """Read one frame's payload, or nothing when the parent is gone."""
-        header = self._exactly(frames.HEADER.size)
-        return self._exactly(frames.HEADER.unpack(header)[1]) if header is not None else None
-
-    def _exactly(self, size: int) -> bytes | None:
-        parts: list[bytes] = []
-        while size:
-            part = os.read(self._descriptor, size)
+        held, start = self._held, frames.HEADER.size
+        end = start
+        while len(held) < end or len(held) < (end := start + frames.HEADER.unpack_from(held)[1]):
+            part = os.read(self._descriptor, frames.CHUNK)
             if not part:
                 return None
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+            held += part
+        payload = bytes(held[start:end])
+        del held[:end]
+        return payload
 
 
 class _Answer:
@@ -164,10 +164,10 @@ class Worker:
 
     def _answer(self, request: Request) -> None:
         self._began, self._cut = time.process_time(), 0
-        default = [self._node(name) for name in request.default_graphs]
+        default = [graph_of(name) for name in request.default_graphs]
         named = [self._node(name) for name in request.named_graphs]
         asked = self._datasets.choose(default, named, request.triples)
-        text = request.text if request.searches is None else self._searched(request, request.searches)
+        text = self._text(request)
         result = asked.store.query(
             text, base_iri=request.base, default_graph=list(asked.default), named_graphs=list(asked.named),
             custom_functions=functions_for(text),
@@ -193,13 +193,23 @@ class Worker:
         head = frames.Head(kind=kind, media_type=request.media_type, row_limit=request.rows, search_limit=self._cut)
         return _Answer(self._line, head, counter, self._began)
 
+    def _text(self, request: Request) -> str:
+        """Return what is to be run: the query, with what was found elsewhere in its place."""
+        if request.searches is not None:
+            return self._searched(request, request.searches)
+        if request.joined:
+            from cityorchestra_ld.store.federating import put_in
+
+            return put_in(request.text, request.joined)
+        return request.text
+
     def _searched(self, request: Request, searches: frames.Searches) -> str:
         """Put what a query searches by name into its text."""
         from cityorchestra_ld.store import names, searching
 
         if self._names is None:
             self._names = names.Names(Path(self._settings.generation) / names.FILE)
-        text, cut = searching.rewrite(request.text, request.base, searches, request.named_graphs, self._names)
+        text, cut = searching.rewrite(request.text, request.base, searches, request.named_graphs, self._names, request.joined)
         self._cut = searching.MOST if cut else 0
         return text
 

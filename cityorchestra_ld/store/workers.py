@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import select
 import signal
@@ -12,11 +11,11 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import msgspec
 
+from cityorchestra_ld.courtesy import give_way
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import frames
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from cityorchestra_ld.store.template import Template
 
 _START_SECONDS: Final = 20.0
-_PATIENT: Final = 10  # niceness of a worker whose query takes long
 _BUFFERED: Final = 4 * frames.CHUNK  # bytes of an answer that wait here while the client is slow
 _OUT_OF_MEMORY: Final = (b"memory allocation of", b"std::bad_alloc", b"MemoryError")
 
@@ -46,16 +44,15 @@ class SplitOff:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._handle = os.pidfd_open(pid)  # names this process for ever, unlike its number
+        self._end = select.poll()
+        self._end.register(self._handle, select.POLLIN)
         self._ended = False
 
     def poll(self) -> int | None:
         """Return something once the process has ended."""
-        if not self._ended:
-            ended = select.poll()
-            ended.register(self._handle, select.POLLIN)
-            if ended.poll(0):
-                self._ended = True
-                os.close(self._handle)
+        if not self._ended and self._end.poll(0):
+            self._ended = True
+            os.close(self._handle)
         return 0 if self._ended else None
 
     def kill(self) -> None:
@@ -174,11 +171,9 @@ class QueryWorker(asyncio.Protocol):
             await asyncio.sleep(0.005)
 
     def give_way(self) -> None:
-        """Let other processes run first from now on (setpriority knows threads, so each is told)."""
+        """Let other processes run first from now on."""
         self.gives_way = True
-        with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{self.pid}/task").iterdir():
-                os.setpriority(os.PRIO_PROCESS, int(task.name), _PATIENT)
+        give_way(self.pid)
 
     @property
     def alive(self) -> bool:
@@ -216,14 +211,25 @@ class QueryWorker(asyncio.Protocol):
         """Tell whether a frame of the answer is there."""
         return bool(self._frames)
 
-    async def wait(self) -> None:
-        """Wait until a frame is there; raise WorkerGoneError when the worker ends first."""
-        while not self._frames:
-            if self._closed:
-                words = self._last_words()
-                raise WorkerGoneError(memory=any(sign in words for sign in _OUT_OF_MEMORY))
-            self._wake = asyncio.get_running_loop().create_future()
-            await self._wake
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait until a frame is there; raise WorkerGoneError when the worker ends first, TimeoutError when it takes longer."""
+        loop = asyncio.get_running_loop()
+        timer = None if seconds is None else loop.call_later(seconds, self._too_late)
+        try:
+            while not self._frames:
+                if self._closed:
+                    words = self._last_words()
+                    raise WorkerGoneError(memory=any(sign in words for sign in _OUT_OF_MEMORY))
+                self._wake = loop.create_future()
+                await self._wake
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _too_late(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_exception(TimeoutError())
+        self._wake = None
 
     def pop(self) -> tuple[bytes, bytes]:
         """Take the next frame: its kind and its payload."""

@@ -17,6 +17,7 @@ import zstandard
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import GraphInfo
 from cityorchestra_ld.store.generations import Layout
+from cityorchestra_ld.store.hidden import HIDDEN, Graph, graph_of
 from cityorchestra_ld.store.snapshots import Difference, read_lines
 
 _SMALL: Final = 5_000  # triples that a transaction inserts faster than a bulk load
@@ -68,7 +69,7 @@ def _apply(
     found = []
     with writable(target) as store:
         for graph, difference in changes:
-            name, info = ox.NamedNode(graph), after.get(graph)
+            name, info = graph_of(graph), after.get(graph)
             checked = info if info is not None and _is_small(difference, info) else None
             wrong = _wrong(store, name, difference.removals, difference.insertions) if checked else 0
             _subtract(store, name, difference)
@@ -86,17 +87,17 @@ def _is_small(difference: Difference, info: GraphInfo) -> bool:
     return _FEW * (difference.removed + difference.inserted) <= info.triples
 
 
-def _wrong(store: ox.Store, graph: ox.NamedNode, there: Path, away: Path) -> int:
+def _wrong(store: ox.Store, graph: Graph, there: Path, away: Path) -> int:
     """Count the triples that should be in a graph and are not, and those that should not and are."""
     missing = sum(_in_graph(quad, graph) not in store for quad in _parse(there))
     return missing + sum(_in_graph(quad, graph) in store for quad in _parse(away))
 
 
-def _in_graph(quad: ox.Quad, graph: ox.NamedNode) -> ox.Quad:
+def _in_graph(quad: ox.Quad, graph: Graph) -> ox.Quad:
     return ox.Quad(quad.subject, quad.predicate, quad.object, graph)
 
 
-def _subtract(store: ox.Store, graph: ox.NamedNode, difference: Difference) -> None:
+def _subtract(store: ox.Store, graph: Graph, difference: Difference) -> None:
     if difference.removed:
         for quad in _parse(difference.removals):
             store.remove(_in_graph(quad, graph))
@@ -104,7 +105,7 @@ def _subtract(store: ox.Store, graph: ox.NamedNode, difference: Difference) -> N
         store.remove_graph(graph)  # empty: this only forgets the name
 
 
-def _add(store: ox.Store, graph: ox.NamedNode, difference: Difference) -> None:
+def _add(store: ox.Store, graph: Graph, difference: Difference) -> None:
     if 0 < difference.inserted <= _SMALL:
         store.extend(_in_graph(quad, graph) for quad in _parse(difference.insertions))
     elif difference.inserted:
@@ -122,7 +123,7 @@ def rebuild(layout: Layout, target: Path, graphs: Iterable[GraphInfo]) -> None:
         for info in listed:
             if info.triples >= _OWN_LOAD:
                 with zstandard.open(layout.snapshot(info.sha256), "rb") as lines:
-                    _load(store, lines, ox.NamedNode(info.graph))
+                    _load(store, lines, graph_of(info.graph))
         small = [info for info in listed if info.triples < _OWN_LOAD]
         if small:
             stream = cast("io.BufferedIOBase", _Stream(_quads(layout, small)))
@@ -131,7 +132,7 @@ def rebuild(layout: Layout, target: Path, graphs: Iterable[GraphInfo]) -> None:
             store.optimize()
 
 
-def _load(store: ox.Store, lines: BinaryIO, graph: ox.NamedNode) -> None:
+def _load(store: ox.Store, lines: BinaryIO, graph: Graph) -> None:
     """Load in parts, two at once: the memory of a bulk load grows with what it is given."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting: deque[Future[None]] = deque()
@@ -159,7 +160,7 @@ def _parts(lines: BinaryIO) -> Iterator[bytes]:
 def _quads(layout: Layout, graphs: Sequence[GraphInfo]) -> Iterator[bytes]:
     """Yield blocks of N-Quads: each line of each snapshot with the name of its graph before the final dot."""
     for info in graphs:
-        name = f" {ox.NamedNode(info.graph)} .\n"
+        name = " .\n" if info.graph == HIDDEN else f" {ox.NamedNode(info.graph)} .\n"
         with ExitStack() as stack:
             lines = read_lines(layout.snapshot(info.sha256), stack)
             while batch := list(itertools.islice(lines, 2_000)):
@@ -188,7 +189,7 @@ class _Stream(io.RawIOBase):
 
 def count(store: ox.Store, graph: str) -> int:
     """Count the triples of a graph."""
-    rows = cast("ox.QuerySolutions", store.query(_COUNT, default_graph=[ox.NamedNode(graph)], named_graphs=[]))
+    rows = cast("ox.QuerySolutions", store.query(_COUNT, default_graph=[graph_of(graph)], named_graphs=[]))
     return int(cast("ox.Literal", next(rows)[0]).value)
 
 

@@ -20,7 +20,7 @@ from cityorchestra_ld.web.terms import date_text
 from cityorchestra_ld.web.writing import write_graph
 
 INSEE: Final = "http://id.insee.fr/geo/"
-_REPLACED: Final = ox.NamedNode(f"{DCT}isReplacedBy")
+REPLACED: Final = ox.NamedNode(f"{DCT}isReplacedBy")
 _REPLACES: Final = ox.NamedNode(f"{DCT}replaces")
 _STEPS: Final = 20
 _FEW: Final = 1_000  # replacements that are known by heart
@@ -43,15 +43,19 @@ def successor(snapshot: Snapshot, iri: str) -> str | None:
 
 def _next(snapshot: Snapshot, iri: str) -> set[str]:
     node = N(iri)
-    said = {quad.object.value for quad in snapshot.plain(node, _REPLACED, None) if isinstance(quad.object, ox.NamedNode)}
-    replaced = snapshot.remember("replaced", lambda: _replaced(snapshot))
-    if replaced is not None and iri not in replaced:
+    said = {quad.object.value for quad in snapshot.plain(node, REPLACED, None) if isinstance(quad.object, ox.NamedNode)}
+    listed = replaced(snapshot)
+    if listed is not None and iri not in listed:
         return said
     return said | {q.subject.value for q in snapshot.plain(None, _REPLACES, node) if isinstance(q.subject, ox.NamedNode)}
 
 
-def _replaced(snapshot: Snapshot) -> frozenset[str] | None:
+def replaced(snapshot: Snapshot) -> frozenset[str] | None:
     """List what anything says that it replaces; `None` when that is much."""
+    return snapshot.remember("replaced", lambda: _replaced(snapshot))
+
+
+def _replaced(snapshot: Snapshot) -> frozenset[str] | None:
     found = list(islice(snapshot.plain(None, _REPLACES, None), _FEW + 1))
     if len(found) > _FEW:
         return None

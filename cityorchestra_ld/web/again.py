@@ -5,20 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cityorchestra_ld.web.http_ import Answer, new_request_id
 from cityorchestra_ld.web.metrics import route_class
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
     from starlette.types import Scope, Send
 
     from cityorchestra_ld.web.service import Service
     from cityorchestra_ld.web.snapshot import Snapshot
+    from cityorchestra_ld.web.sparql import Asked
     from cityorchestra_ld.web.watching import Watch
 
-Key = tuple[object, ...]
 RawHeaders = Iterable[tuple[bytes, bytes]]
+Key = tuple[bytes, str, str, tuple[tuple[bytes, bytes], ...]]  # address, scheme, where the service is mounted, headers
 
 EVERYWHERE: Final[tuple[tuple[bytes, bytes], ...]] = (
     (b"x-content-type-options", b"nosniff"),
@@ -36,11 +39,15 @@ EVERYWHERE: Final[tuple[tuple[bytes, bytes], ...]] = (
         b"access-control-expose-headers",
         b"Content-Language, Content-Location, Content-Profile, ETag, Last-Modified, Link, Location, Memento-Datetime, "
         b"Preference-Applied, RateLimit, RateLimit-Policy, Repr-Digest, Retry-After, Vary, X-Generation, X-Request-Id, "
-        b"X-Row-Limit, X-Search-Limit, X-Version",
+        b"X-Row-Limit, X-Search-Limit, X-Service-Failed, X-Version",
     ),
 )
+ASKED: Final = "cityorchestra.asked"  # in a scope: the query that was read
+DIRECT: Final = "cityorchestra.direct"  # in a scope: what sends a whole answer, if that can be done at once
+SENT: Final = "cityorchestra.sent"  # in a scope: status and size of an answer that was sent so
+_LOOKED: Final = "cityorchestra.looked"  # in a scope for which nothing was found
 _KEPT: Final = frozenset((200, 301, 303, 304))
-_HEADERS: Final = 6_000  # bytes that the headers of an answer and its key take, about
+_KEY: Final = 1_500  # bytes that what an answer is known by takes, about
 _LONGEST: Final = 4_000  # bytes of an address and its headers
 _OWN: Final = frozenset(  # what makes a request one of its own: never answered from here
     (
@@ -61,25 +68,33 @@ _UNREAD: Final = frozenset(  # what no answer depends on; a header that is in ne
 
 @dataclass(slots=True)
 class Whole:
-    """An answer as it goes out, but for the id of the request: as ASGI wants it, and as HTTP/1.1 writes its headers."""
+    """An answer as it goes out, without what every answer carries."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    head: bytes  # its headers as HTTP/1.1 writes them
     body: bytes
     route: str
-    _written: bytes = b""
 
     @property
-    def written(self) -> bytes:
-        """Return the headers as HTTP/1.1 writes them."""
-        if not self._written:
-            self._written = b"".join(b"%s: %s\r\n" % pair for pair in (*self.headers, *EVERYWHERE))
-        return self._written
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return its headers as ASGI wants them."""
+        lines = self.head.split(b"\r\n")[:-1]
+        return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
     @property
     def size(self) -> int:
         """Count the bytes that it takes in memory, about."""
-        return len(self.body) + _HEADERS
+        return len(self.body) + len(self.head) + _KEY
+
+
+def head_of(headers: RawHeaders) -> bytes:
+    """
+    Write headers as HTTP/1.1 does (RFC 9112, section 5).
+
+    >>> head_of([(b"vary", b"Accept"), (b"etag", b'"1"')])
+    b'vary: Accept\\r\\netag: "1"\\r\\n'
+    """
+    return b"".join([b"%s: %s\r\n" % pair for pair in headers])
 
 
 def key_of(address: bytes, scheme: str, root: str, headers: RawHeaders) -> Key | None:
@@ -87,7 +102,7 @@ def key_of(address: bytes, scheme: str, root: str, headers: RawHeaders) -> Key |
     Name a GET request by what an answer may depend on; `None` when its answer is for itself alone.
 
     >>> key_of(b"/doc/a?lang=en", "http", "", [(b"accept", b"*/*"), (b"user-agent", b"curl")])
-    (b'/doc/a?lang=en', 'http', '', (b'accept', b'*/*'))
+    (b'/doc/a?lang=en', 'http', '', ((b'accept', b'*/*'),))
     """
     said = []
     size = len(address)
@@ -99,31 +114,60 @@ def key_of(address: bytes, scheme: str, root: str, headers: RawHeaders) -> Key |
             return None
         size += len(pair[1])
         said.append(pair)
-    return (address, scheme, root, *said) if size <= _LONGEST else None
+    return (address, scheme, root, tuple(said)) if size <= _LONGEST else None
 
 
 class Again:
-    """Gives answers again; each generation has its own table of them (`Snapshot.again`)."""
+    """
+    Gives answers again; each generation has its own table of them (`Snapshot.again`).
 
-    def __init__(self, service: Service, watch: Watch) -> None:
+    A request that is not in it may be so plain that `first` can answer it on the spot.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        watch: Watch,
+        first: Callable[[Snapshot, Key], Whole | None],
+        asked: Callable[[Snapshot, Key, str], Whole | Asked | None],
+    ) -> None:
         self._service = service
         self._watch = watch
+        self._first = first
+        self._asked = asked  # the same for queries, which are charged to a client
 
-    def find(self, address: bytes, scheme: str, root: str, headers: RawHeaders) -> Whole | None:
-        """Return the answer that the same GET request got before, from the generation that answers now."""
+    def look(self, scope: MutableMapping[str, Any], address: bytes, client: str) -> Whole | None:
+        """
+        Return the answer that the same GET request got before, or the first to a plain one, of the open generation.
+
+        A scope remembers when there is nothing to be found, and the query that a worker is to be asked.
+        """
+        found = self._find(address, scope["scheme"], scope.get("root_path", ""), scope["headers"], client)
+        if isinstance(found, Whole):
+            return found
+        scope[_LOOKED], scope[ASKED] = True, found
+        return None
+
+    def _find(self, address: bytes, scheme: str, root: str, headers: RawHeaders, client: str) -> Whole | Asked | None:
         snapshot = self._service.open_snapshot
         key = key_of(address, scheme, root, headers) if snapshot else None
-        return snapshot.again.get(key) if snapshot and key else None
+        if snapshot is None or key is None:
+            return None
+        known = snapshot.again.get(key)
+        if known is None and (known := self._first(snapshot, key)):
+            snapshot.again.put(key, known)
+        return known or self._asked(snapshot, key, client)
 
     async def give(self, scope: Scope, send: Send) -> bool:
-        """Answer a request that was answered before; tell whether it was."""
-        if scope["method"] != "GET":
+        """Answer a request on the spot if that can be done; tell whether it was."""
+        if scope["method"] != "GET" or scope.get(_LOOKED):
             return False
-        address = _address(scope)
-        known = self.find(address, scope["scheme"], scope.get("root_path", ""), scope["headers"])
+        began, address = time.perf_counter(), _address(scope)
+        client = scope["client"][0] if scope.get("client") else ""
+        known = self.look(scope, address, client)
         if known is None:
             return False
-        began, request_id = time.perf_counter(), scope.get("request_id") or new_request_id()
+        request_id = scope.get("request_id") or new_request_id()
         headers = [*known.headers, *EVERYWHERE, (b"x-request-id", request_id.encode())]
         await send({"type": "http.response.start", "status": known.status, "headers": headers})
         await send({"type": "http.response.body", "body": known.body})
@@ -131,7 +175,7 @@ class Again:
         return True
 
     def given(self, known: Whole, request_id: str, client: tuple[str, int] | None, address: bytes, began: float) -> None:
-        """Count and log an answer that went out again."""
+        """Count and log an answer that went out on the spot."""
         self._watch.again(known, request_id, client[0] if client else "", address, time.perf_counter() - began)
 
     def keep(self, scope: Scope, snapshot: Snapshot | None, answer: Answer, headers: list[tuple[bytes, bytes]]) -> None:
@@ -143,7 +187,7 @@ class Again:
         key = key_of(_address(scope), scope["scheme"], scope.get("root_path", ""), scope["headers"])
         if key is not None:
             route = route_class(scope["path"].removeprefix(scope.get("root_path", "")))
-            snapshot.again.put(key, Whole(answer.status, headers, answer.body, route))
+            snapshot.again.put(key, Whole(answer.status, head_of(headers), answer.body, route))
 
 
 def _address(scope: Scope) -> bytes:

@@ -34,9 +34,10 @@ from cityorchestra_ld.web import (
     story,
     territory_page,
 )
-from cityorchestra_ld.web.again import EVERYWHERE, Again
+from cityorchestra_ld.web.again import ASKED, DIRECT, EVERYWHERE, SENT, Again, head_of
 from cityorchestra_ld.web.api import QueryApi
 from cityorchestra_ld.web.downloads import Downloads
+from cityorchestra_ld.web.first import First
 from cityorchestra_ld.web.http_ import Answer, Ask, ask_from, redirect
 from cityorchestra_ld.web.problems import (
     MethodError,
@@ -52,7 +53,8 @@ from cityorchestra_ld.web.routes import add_service, allowed
 from cityorchestra_ld.web.service import Service
 from cityorchestra_ld.web.site_ import Site
 from cityorchestra_ld.web.snapshot import Snapshot
-from cityorchestra_ld.web.sparql import Endpoint
+from cityorchestra_ld.web.sparql import Endpoint, Plain
+from cityorchestra_ld.web.spot import Spot
 from cityorchestra_ld.web.watching import Watch
 
 Handler = Callable[[Ask, Site, Snapshot], Answer]
@@ -145,11 +147,13 @@ class CityService(FastAPI):
         if known is not None:
             await self._send_and_keep(scope, self.service.open_snapshot, known, send)
             return
+        asked = scope.get(ASKED)
         try:
-            response = await self.endpoint.answer(Request(scope, receive))
+            response = await (self.endpoint.with_query(asked) if asked else self.endpoint.answer(Request(scope, receive)))
         except CityOrchestraError as error:
             response = _response(self.problem(ask_from(scope), error))
-        await response(scope, receive, send)
+        if not isinstance(response, Plain) or not _sent(scope, response):
+            await response(scope, receive, send)
 
     async def _send_and_keep(self, scope: Scope, snapshot: Snapshot | None, answer: Answer, send: Send) -> None:
         """Send an answer that a snapshot gave, and keep it for who asks the same."""
@@ -212,6 +216,15 @@ def _without_slash(ask: Ask) -> Answer:
 async def _send(answer: Answer, send: Send, headers: list[tuple[bytes, bytes]] | None = None) -> None:
     await send({"type": "http.response.start", "status": answer.status, "headers": headers or answer.raw_headers()})
     await send({"type": "http.response.body", "body": answer.body})
+
+
+def _sent(scope: Scope, answer: Plain) -> bool:
+    """Send a whole answer without ceremony, if the connection can; tell whether it was."""
+    direct, status, body = scope.get(DIRECT), answer.status_code, bytes(answer.body)
+    if direct is None or not direct(status, head_of(answer.raw_headers), body, scope["request_id"]):
+        return False
+    scope[SENT] = (status, len(body), True)
+    return True
 
 
 def _dressed(scope: Scope, send: Send) -> Send:
@@ -329,9 +342,9 @@ def create_app(territory: Territory) -> CityService:
         redirect_slashes=False,
     )
     app.service, app.watch = service, Watch(service)
-    app.again = Again(service, app.watch)
-    _operations(app)
     app.endpoint = Endpoint(service)
+    app.again = Again(service, app.watch, First(service.site), Spot(service, app.endpoint).find)
+    _operations(app)
     exports = add_service(app, service, app.endpoint)
     apis = QueryApi(service)
     app.add_route("/api/queries", apis.listing, methods=["GET"], include_in_schema=False)

@@ -69,6 +69,15 @@ class AnswerCache(Generic[S]):
                 self._answers.move_to_end(key)
             return answer
 
+    def __contains__(self, key: Hashable) -> bool:
+        """Tell whether an answer is remembered; nothing is counted."""
+        return key in self._answers
+
+    def missed(self) -> None:
+        """Count an answer that was made without a look here."""
+        with self._lock:
+            self.misses += 1
+
     def put(self, key: Hashable, answer: S) -> None:
         """Remember an answer, unless it is too large to be worth it."""
         size = answer.size

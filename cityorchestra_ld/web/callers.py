@@ -43,7 +43,7 @@ def identify(ask: Ask, address: str, tokens: Tokens) -> Caller:
     """Tell who asks (RFC 6750, section 2.1); raise UnauthorizedError for a token that we do not know."""
     shown = ask.headers.get("authorization")
     if shown is None:
-        return Caller(_network(address))
+        return stranger(address)
     scheme, _, secret = shown.partition(" ")
     token = tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
     if token is None:
@@ -55,6 +55,11 @@ def identify(ask: Ask, address: str, tokens: Tokens) -> Caller:
 
 
 @lru_cache(maxsize=4096)
+def stranger(address: str) -> Caller:
+    """Name a caller who shows no token."""
+    return Caller(_network(address))
+
+
 def _network(address: str) -> str:
     """Take an IPv6 network of 64 bits as one client: one household has them all."""
     try:
@@ -91,8 +96,12 @@ class Budget:
             raise TooManyError(math.ceil((1 - left) / self._refill) if self._refill > 0 else 3600)
 
     def charge(self, client: str, seconds: float) -> None:
-        """Take what a query took."""
+        """Take what the engine worked for a query."""
         self._heard(seconds)
+        self.take(client, seconds)
+
+    def take(self, client: str, seconds: float) -> None:
+        """Take seconds in which a client was worked for."""
         if self._most > 0:
             self._left[client] = (self.left(client) - seconds, self._clock())
             self._left.move_to_end(client)

@@ -30,24 +30,34 @@ class Children:
         Raises QueryTimeoutError at the deadline and ChildDiedError when the process dies; it never outlives the call.
         """
         async with self._free:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-                env=child_environment(),
-            )  # fmt: skip
             try:
-                async with asyncio.timeout(seconds):
-                    said, _ = await process.communicate(message)
+                return await run_child(module, message, seconds)
             except TimeoutError:
                 raise QueryTimeoutError(
                     Text(f"Le travail a été arrêté après {seconds:g} s.", f"The work was stopped after {seconds:g} s."),
                     hint=Text("Rien n'a changé. Envoyez moins à la fois.", "Nothing has changed. Send less at once."),
                 ) from None
-            finally:
-                if process.returncode is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        process.kill()
-                    await process.wait()
-        if process.returncode != 0 or not said:
-            raise ChildDiedError(f"{module} ended with {process.returncode}")
-        return said
+
+
+async def run_child(module: str, message: bytes, seconds: float) -> bytes:
+    """
+    Run a module of ours with a message on its standard input, and return what it writes; it never outlives the call.
+
+    Raises TimeoutError at the deadline and ChildDiedError when the process dies.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", module,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        env=child_environment(),
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(seconds):
+            said, _ = await process.communicate(message)
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    if process.returncode != 0 or not said:
+        raise ChildDiedError(f"{module} ended with {process.returncode}")
+    return said

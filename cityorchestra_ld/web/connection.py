@@ -1,59 +1,81 @@
-"""HTTP connections of the server: what was answered before goes out as it is read, without a task for it."""
+"""HTTP connections of the server: what can be answered on the spot goes out as it is read, without a task for it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from cityorchestra_ld.web.again import Again, Whole
+from cityorchestra_ld.web.again import DIRECT, EVERYWHERE, Again, Whole, head_of
+from cityorchestra_ld.web.heads import BoundedHeads
 from cityorchestra_ld.web.http_ import new_request_id
 
 _STATUS: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_EVERYWHERE: Final = head_of(EVERYWHERE)
+_AT_ONCE: Final = 16  # requests that came together and are answered before anybody else is heard
 _COPIED: Final = 65_536  # bytes of a body that are put behind the headers; a longer one is sent beside them
 
 
-def connections(again: Again, trusts: Callable[[str], bool]) -> type[HttpToolsProtocol]:
+class Connection(BoundedHeads):
+    """One connection (RFC 9112)."""
+
+    again: Again
+    trusts: Callable[[str], bool]
+    _given = 0  # answers to requests that came together
+
+    def data_received(self, data: bytes) -> None:
+        """Read requests that came together; so many go out at once, and the rest take their turn with everybody's."""
+        self._given = 0
+        super().data_received(data)
+
+    def on_head(self) -> None:
+        """Give a known answer at once, in its turn; leave everything else to the application."""
+        began = time.perf_counter()
+        known = self._known()
+        if known is None:
+            super().on_head()
+            self.scope[DIRECT] = partial(self._answer, self.cycle)  # type: ignore[typeddict-unknown-key]
+        else:
+            self._give(known, began)
+
+    def _known(self) -> Whole | None:
+        parser: Any = self.parser
+        scope: Any = self.scope
+        waiting = self.cycle is not None and not self.cycle.response_complete
+        if waiting or self._given >= _AT_ONCE or self.flow.write_paused or self.client is None or self.trusts(self.client[0]):
+            return None
+        if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+            return None
+        return self.again.look(scope, self.url, self.client[0])
+
+    def _answer(self, cycle: Any, status: int, head: bytes, body: bytes, request_id: str) -> bool:
+        """Send a whole answer of the application in one go, where nothing is in the way; tell whether it was sent."""
+        if cycle.disconnected or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+            return False
+        self._write(status, head, body, request_id)
+        cycle.response_started = cycle.response_complete = True
+        cycle.on_response()
+        return True
+
+    def _write(self, status: int, headers: bytes, body: bytes, request_id: str) -> None:
+        own = head_of(self.server_state.default_headers)
+        head = (_STATUS[status], own, headers, _EVERYWHERE, b"x-request-id: ", request_id.encode(), b"\r\n\r\n")
+        if len(body) <= _COPIED:
+            self.transport.write(b"".join((*head, body)))
+        else:
+            self.transport.write(b"".join(head))
+            self.transport.write(body)
+
+    def _give(self, known: Whole, began: float) -> None:
+        self._given += 1
+        request_id = new_request_id()
+        self._write(known.status, known.head, known.body, request_id)
+        self.again.given(known, request_id, self.client, self.url, began)
+        self.on_response_complete()
+
+
+def connections(again: Again, trusts: Callable[[str], bool]) -> type[Connection]:
     """Make the type of connections; what comes through a proxy that is believed takes the usual way."""
-
-    class Connection(HttpToolsProtocol):
-        """One connection (RFC 9112)."""
-
-        def on_headers_complete(self) -> None:
-            """Give a known answer at once, in its turn; leave everything else to the application."""
-            known = self._known()
-            if known is None:
-                super().on_headers_complete()
-            else:
-                self._give(known)
-
-        def on_message_complete(self) -> None:
-            """End a request; the first of a connection may have had its answer without a cycle."""
-            if self.cycle is not None:
-                super().on_message_complete()
-
-        def _known(self) -> Whole | None:
-            parser: Any = self.parser
-            waiting = self.cycle is not None and not self.cycle.response_complete
-            if waiting or self.flow.write_paused or self.client is None or trusts(self.client[0]):
-                return None
-            if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
-                return None
-            return again.find(self.url, self.scheme or "http", self.root_path, self.headers)
-
-        def _give(self, known: Whole) -> None:
-            began, request_id = time.perf_counter(), new_request_id()
-            own = (b"%s: %s\r\n" % pair for pair in self.server_state.default_headers)
-            head = b"".join((_STATUS[known.status], *own, known.written, b"x-request-id: ", request_id.encode(), b"\r\n\r\n"))
-            if len(known.body) <= _COPIED:
-                self.transport.write(head + known.body)
-            else:
-                self.transport.write(head)
-                self.transport.write(known.body)
-            again.given(known, request_id, self.client, self.url, began)
-            self.on_response_complete()
-
-    return Connection
+    return type("Connection", (Connection,), {"again": again, "trusts": staticmethod(trusts)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
@@ -114,7 +115,7 @@ def document(ask: Ask, site: Site, snapshot: Snapshot, prefix: str = "") -> Answ
         if elsewhere is None:
             raise not_found(ask)
         return elsewhere
-    return represent(ask, site, snapshot, _about(ask, site, snapshot, iri, prefix=prefix), form)
+    return represent(ask, site, snapshot, about(ask, site, snapshot, iri, prefix=prefix), form)
 
 
 def _was_there(site: Site, snapshot: Snapshot, path: str) -> bool:
@@ -155,7 +156,7 @@ def nested(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
     iri, form = _find_document(site, snapshot, ask.path.removeprefix("/"))
     if iri is None:
         raise not_found(ask)
-    return represent(ask, site, snapshot, _about(ask, site, snapshot, iri), form)
+    return represent(ask, site, snapshot, about(ask, site, snapshot, iri), form)
 
 
 def describe(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
@@ -176,10 +177,20 @@ def describe(ask: Ask, site: Site, snapshot: Snapshot) -> Answer:
             Text("Ces données ne disent rien de cette adresse.", "These data say nothing about this IRI."),
             place=Place(value=text),
         )
-    return represent(ask, site, snapshot, _about(ask, site, snapshot, iri, "?iri=" + quote(iri, safe="")))
+    return represent(ask, site, snapshot, about(ask, site, snapshot, iri, "?iri=" + quote(iri, safe="")))
 
 
-def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", prefix: str = "") -> Document:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of a resource before its document is prepared."""
+
+    graphs: tuple[str, ...]  # that speak of it
+    located: bool  # has a geometry
+
+
+def about(
+    ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", prefix: str = "", seen: Seen | None = None
+) -> Document:
     """Prepare the document that describes a resource; older states have a prefix before their address."""
     path = "/describe" if query else prefix + (site.addresses.page(iri) or "/")
     told: list[Description] = []
@@ -200,7 +211,7 @@ def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", 
         return resource_page(ask, site, snapshot, whole, path, query)
 
     def links() -> list[str]:
-        sources = _source_links(ask, site, snapshot, tell())
+        sources = _source_links(ask, site, snapshot, iri, seen.graphs if seen else tell().graphs)
         dated = memento.links(ask, path) if path.startswith("/doc/") else []
         heir = successor(snapshot, iri)
         later = [f'<{ask.root}{identity(site, heir)}>; rel="successor-version"'] if heir else []
@@ -213,20 +224,22 @@ def _about(ask: Ask, site: Site, snapshot: Snapshot, iri: str, query: str = "", 
         triples=triples,
         page=page,
         links=links,
-        further=of_thing(ask, site, snapshot, iri, tell, triples),
+        further=of_thing(
+            ask, site, snapshot, iri, tell, triples, located=seen.located if seen else is_located(snapshot.all, iri)
+        ),
         vary=memento.VARY if path.startswith("/doc/") else "Accept, Accept-Profile",
     )
 
 
-def _source_links(ask: Ask, site: Site, snapshot: Snapshot, described: Description) -> list[str]:
+def _source_links(ask: Ask, site: Site, snapshot: Snapshot, iri: str, graphs: tuple[str, ...]) -> list[str]:
     """Link to the datasets that a description comes from, and to their licences."""
 
     def find() -> list[str]:
-        found = sources_for(site, snapshot, described)
+        found = sources_for(site, snapshot, iri, graphs)
         licences = [f'<{to_uri(item)}>; rel="license"' for item in dict.fromkeys(source.licence.iri for source in found)]
-        others = (source.href for source in found if source.href and source.iri != described.iri)
+        others = (source.href for source in found if source.href and source.iri != iri)
         return [*(f'<{ask.root}{href}>; rel="describedby"' for href in others), *licences]
 
-    if site.dataset_at(described.iri) is not None:
+    if site.dataset_at(iri) is not None:
         return find()
-    return snapshot.remember(f"links {ask.root} {' '.join(described.graphs)}", find)
+    return snapshot.remember(f"links {ask.root} {' '.join(graphs)}", find)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, Protocol, TypeGuard
@@ -74,8 +74,18 @@ class Description:
     @property
     def graphs(self) -> tuple[str, ...]:
         """Name the graphs that say something about it, the one that says most first."""
-        counts = Counter(name.value for quad in self.own if isinstance(name := quad.graph_name, ox.NamedNode))
-        return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
+        return by_weight(name.value for quad in self.own if isinstance(name := quad.graph_name, ox.NamedNode))
+
+
+def by_weight(graphs: Iterable[str]) -> tuple[str, ...]:
+    """
+    List each graph once, the one that is named most often first.
+
+    >>> by_weight(["c", "b", "a", "b"])
+    ('b', 'a', 'c')
+    """
+    counts = Counter(graphs)
+    return tuple(sorted(counts, key=lambda name: (-counts[name], name)))
 
 
 def is_part(term: object, predicate: str, owner: str) -> TypeGuard[Node]:

@@ -12,6 +12,7 @@ import orjson
 from cityorchestra_ld.errors import CityOrchestraError
 from cityorchestra_ld.model import Generation, View
 from cityorchestra_ld.store import Inspected, inspect
+from cityorchestra_ld.store.federating import without
 from cityorchestra_ld.store.lexer import place
 from cityorchestra_ld.store.names import words_of
 from cityorchestra_ld.store.patterns import Pattern, find_patterns
@@ -45,7 +46,8 @@ async def explain(service: Service, inspected: Inspected, decide: Decide, caller
     pool, limits = service.pool, service.site.territory.limits
     generation = pool.generation
     seen = decide(generation)
-    patterns = find_patterns(inspected.text)
+    blocks = service.federation.blocks(inspected.text) if inspected.leaves else ()
+    patterns = find_patterns(without(inspected.text, blocks))
     counts: list[int | None] = []
     for pattern in patterns[:_COUNTED]:
         counts.append(await _count(service, inspected, pattern, decide, caller))
@@ -69,6 +71,20 @@ async def explain(service: Service, inspected: Inspected, decide: Decide, caller
             for pattern, count in zip(patterns, [*counts, *([None] * len(patterns))], strict=False)
         ],
         "searches": _searches(service, inspected),
+        "services": [
+            {
+                "name": service.federation.services[block.address].name, "address": block.address, "silent": block.silent,
+                "line": place(inspected.text, block.at).line, "sent": block.asked,
+            }
+            for block in blocks
+        ],
+        "allowed_services": [
+            {
+                "name": one.name, "address": one.address, "licence": one.licence, "seconds": one.seconds, "rows": one.rows,
+                "max_bytes": one.max_bytes,
+            }
+            for one in service.federation.services.values()
+        ],
         "warnings": _warnings(patterns, counts),
         "note": "The engine orders patterns itself and gives no plan; 'matches' counts each pattern alone, null when unknown.",
     }  # fmt: skip

@@ -52,6 +52,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     generation: int | None = None
     rows: int | None = None
     truncated: bool = False
+    missing: tuple[str, ...] = ()  # services that failed a SERVICE SILENT
     size: int | None = None
     sha256: str | None = None
     failure: Text | None = None
@@ -119,7 +120,9 @@ class Exports:
         wanted = read_request(ask, await read_body(request, limits.body_bytes))
         if wanted.query is None:
             raise UsageError(Text("Il manque la requête.", "The query is missing."))
-        inspected = inspect(wanted.query, limits)
+        inspected = inspect(wanted.query, limits, may_leave=self.service.federation.open)
+        if inspected.leaves:
+            self.service.federation.blocks(inspected.text)
         offer = _offer(ask, wanted, inspected)
         if len(self.waiting) >= _WAITING or list(self.waiting.values()).count(caller.name) >= _EACH:
             raise BusyError(
@@ -182,7 +185,7 @@ class Exports:
         if record.state == "done":
             body |= {
                 "file": f"{here}/file", "size": record.size, "sha256": record.sha256, "generation": record.generation,
-                "rows": record.rows, "truncated": record.truncated,
+                "rows": record.rows, "truncated": record.truncated, "missing_services": record.missing,
             }  # fmt: skip
         if record.failure is not None:
             body["detail"] = record.failure.get(ask.language)
@@ -215,10 +218,14 @@ class Exports:
         lasting = replace(limits, query_seconds=limits.export_seconds, result_rows=limits.export_rows)
         form = wanted.offer.format
         folder = self._root / wanted.record.id
+        inspected, missing = wanted.inspected, tuple[str, ...]()
+        if inspected.leaves:
+            inspected, _, questions = await self.service.federation.join(inspected, None, wanted.caller.name, {})
+            missing = tuple(questions.failed)
         async with Pool(generation, 1, lasting, prefixes=site.prefixes, base=f"{site.territory.base_iri}sparql") as pool:
             media_type = SPOOL_TYPE if form in SPOOLED else form.media_type
             stream = await pool.query(
-                wanted.inspected,
+                inspected,
                 decide(wanted.request, wanted.inspected, wanted.caller, generation),
                 media_type,
                 client=wanted.caller.name,
@@ -238,7 +245,8 @@ class Exports:
         (folder / "out").rename(folder / "file")
         return msgspec.structs.replace(
             wanted.record, state="done", generation=generation.number, size=size, sha256=sha256,
-            rows=end.rows if end else None, truncated=bool(end and (end.truncated or stream.head.search_limit)),
+            rows=end.rows if end else None, missing=missing,
+            truncated=bool(end and (end.truncated or stream.head.search_limit)),
         )  # fmt: skip
 
     def _save(self, record: Record) -> None:

@@ -144,10 +144,15 @@ class Answer:
 
     def raw_headers(self) -> list[tuple[bytes, bytes]]:
         """Write the headers as ASGI wants them, with the length of the body."""
-        raw = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in self.headers]
+        raw = written(self.headers)
         if self.status not in {204, 304}:
             raw.append((b"content-length", str(len(self.body)).encode()))
         return raw
+
+
+def written(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Write headers as ASGI wants them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
 
 
 def etag(*parts: object) -> str:
@@ -157,7 +162,12 @@ def etag(*parts: object) -> str:
     >>> etag(3, "https://x.example/id/a", "text/turtle") == etag(3, "https://x.example/id/a", "text/html")
     False
     """
-    return f'"{hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()}"'
+    return etag_of(repr(parts))
+
+
+def etag_of(text: str) -> str:
+    """Make the entity tag from how everything that a representation depends on is written."""
+    return f'"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"'
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -16,13 +16,15 @@ Json = dict[str, Any]  # the JSON document itself
 _INTEGER = re.compile(r"-?(0|[1-9]\d{0,14})")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _KEYWORD = re.compile(r"@[A-Za-z]+")
+_TYPE, _STRING, _BOOLEAN, _WHOLE = f"{RDF}type", f"{XSD}string", f"{XSD}boolean", f"{XSD}integer"
 
 
 class _Names:
     """Abbreviate IRIs with the prefixes that cannot be mistaken for a scheme that occurs in the data."""
 
     def __init__(self, prefixes: Mapping[str, str], iris: Iterable[str]) -> None:
-        schemes = {match.group(1) for iri in iris if (match := _SCHEME.match(iri))}
+        alike = tuple(f"{name}:" for name in prefixes)
+        schemes = {match.group(1) for iri in iris if iri.startswith(alike) and (match := _SCHEME.match(iri))}
         self.context = {name: space for name, space in prefixes.items() if name not in schemes}
         self._spaces = sorted(self.context.items(), key=lambda item: -len(item[1]))
         self._known: dict[str, str] = {}
@@ -43,17 +45,18 @@ class _Names:
 
 
 def _literal(literal: ox.Literal, names: _Names) -> Any:
-    if literal.language:
-        value = {"@language": literal.language, "@value": literal.value}
+    text = literal.value
+    if language := literal.language:
+        value = {"@language": language, "@value": text}
         return value | ({"@direction": str(literal.direction)} if literal.direction else {})
     datatype = literal.datatype.value
-    if datatype == f"{XSD}string":
-        return literal.value
-    if datatype == f"{XSD}boolean" and literal.value in ("true", "false"):
-        return literal.value == "true"
-    if datatype == f"{XSD}integer" and _INTEGER.fullmatch(literal.value) and literal.value != "-0":
-        return int(literal.value)
-    return {"@type": names.of(datatype), "@value": literal.value}
+    if datatype == _STRING:
+        return text
+    if datatype == _BOOLEAN and text in ("true", "false"):
+        return text == "true"
+    if datatype == _WHOLE and _INTEGER.fullmatch(text) and text != "-0":
+        return int(text)
+    return {"@type": names.of(datatype), "@value": text}
 
 
 def _value(term: Any, names: _Names) -> Any:
@@ -62,8 +65,13 @@ def _value(term: Any, names: _Names) -> Any:
     return {"@id": names.of(term.value) if isinstance(term, ox.NamedNode) else str(term)}
 
 
-def _add(node: Json, key: str, value: Any) -> None:
-    node.setdefault(key, []).append(value)
+def _listed(triples: Iterable[ox.Triple]) -> Iterator[tuple[str, bool, str, Any]]:
+    """Take triples apart: subject, whether it is an IRI, predicate, object."""
+    for triple in triples:
+        subject, term = triple.subject, triple.object
+        if not isinstance(term, ox.Triple):
+            about = (subject.value, True) if isinstance(subject, ox.NamedNode) else (str(subject), False)
+            yield *about, triple.predicate.value, term
 
 
 def compact(triples: Iterable[ox.Triple], prefixes: Mapping[str, str]) -> bytes:
@@ -72,17 +80,21 @@ def compact(triples: Iterable[ox.Triple], prefixes: Mapping[str, str]) -> bytes:
 
     Triple terms have no place in JSON-LD 1.1 and are left out.
     """
-    listed = [triple for triple in triples if not isinstance(triple.object, ox.Triple)]
-    iris = {term.value for triple in listed for term in (triple.subject, triple.object) if isinstance(term, ox.NamedNode)}
-    names = _Names(prefixes, iris | {triple.predicate.value for triple in listed})
+    listed = list(_listed(triples))
+    iris = {term.value for _, _, _, term in listed if isinstance(term, ox.NamedNode)}
+    iris.update([subject for subject, named, _, _ in listed if named], [predicate for _, _, predicate, _ in listed])
+    names = _Names(prefixes, iris)
     nodes: dict[str, Json] = {}
-    for triple in listed:
-        subject = names.of(triple.subject.value) if isinstance(triple.subject, ox.NamedNode) else str(triple.subject)
-        node = nodes.setdefault(subject, {"@id": subject})
-        if triple.predicate.value == f"{RDF}type" and isinstance(triple.object, ox.NamedNode):
-            _add(node, "@type", names.of(triple.object.value))
+    for subject, named, predicate, term in listed:
+        name = names.of(subject) if named else subject
+        node = nodes.get(name)
+        if node is None:
+            node = nodes[name] = {"@id": name}
+        if predicate == _TYPE and isinstance(term, ox.NamedNode):
+            key, value = "@type", names.of(term.value)
         else:
-            _add(node, names.of(triple.predicate.value), _value(triple.object, names))
+            key, value = names.of(predicate), _value(term, names)
+        node.setdefault(key, []).append(value)
     for node in nodes.values():
         for key, values in node.items():
             if isinstance(values, list) and len(values) == 1:

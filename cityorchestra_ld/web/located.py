@@ -19,6 +19,7 @@ Json = dict[str, Any]  # the JSON document itself
 
 _WKT: Final = f"{GEO}asWKT"
 _SHAPES: Final = tuple(f"{GEO}{name}" for name in ("hasDefaultGeometry", "hasGeometry", "hasCentroid"))
+LOCATING: Final = frozenset((*_SHAPES, _WKT))  # properties of what has a geometry of its own
 _LOCATING: Final = tuple(ox.NamedNode(name) for name in (*_SHAPES, _WKT))
 _CORE: Final = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld"
 _INTEGER: Final = f"{XSD}integer"

@@ -75,6 +75,9 @@ class Metrics:
     broken: int = 0
     under_way: int = 0
     query_seconds: _Times = field(default_factory=_Times)
+    services: Counter[tuple[str, str]] = field(default_factory=Counter)  # name, outcome
+    service_times: dict[str, _Times] = field(default_factory=dict)
+    service_rows: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)  # pages are built in threads
 
     def answered(self, scope: Scope, status: int, seconds: float, size: int, *, whole: bool) -> None:
@@ -99,6 +102,12 @@ class Metrics:
     def queried(self, seconds: float) -> None:
         """Count what the engine worked for one query."""
         self.query_seconds.add(seconds)
+
+    def asked(self, service: str, outcome: str, seconds: float, rows: int) -> None:
+        """Count a question to another service."""
+        self.services[service, outcome] += 1
+        self.service_times.setdefault(service, _Times()).add(seconds)
+        self.service_rows[service] += rows
 
 
 # --- who may read -------------------------------------------------------------------------------------------------------------
@@ -141,8 +150,8 @@ def render(service: Service) -> str:
     metrics = service.metrics
     lines: list[str] = []
     for part in (
-        _traffic(metrics), _queries(metrics), _workers(service), _generation(service), _memory(service), _cache(service),
-        _process(),
+        _traffic(metrics), _queries(metrics), _services(metrics), _workers(service), _generation(service), _memory(service),
+        _cache(service), _process(),
     ):  # fmt: skip
         lines += part
     return "\n".join(lines) + "\n"
@@ -204,6 +213,16 @@ def _queries(metrics: Metrics) -> Iterator[str]:
     return _histogram(
         "cityorchestra_query_seconds", "Seconds that the engine worked for one query.", {(): metrics.query_seconds}
     )
+
+
+def _services(metrics: Metrics) -> Iterator[str]:
+    """Tell what other services were asked."""
+    asked = (((("service", name), ("outcome", outcome)), count) for (name, outcome), count in sorted(metrics.services.items()))
+    yield from _family("cityorchestra_service_asked_total", "counter", "Questions to other services (SERVICE).", asked)
+    times: dict[Labels, _Times] = {(("service", name),): found for name, found in metrics.service_times.items()}
+    yield from _histogram("cityorchestra_service_seconds", "Seconds that another service took.", times)
+    rows = (((("service", name),), count) for name, count in sorted(metrics.service_rows.items()))
+    yield from _family("cityorchestra_service_rows_total", "counter", "Rows that other services sent.", rows)
 
 
 def _workers(service: Service) -> Iterator[str]:

@@ -35,7 +35,8 @@ _TITLES: Final = {
     404: "Not there, or not visible", 405: "Method not allowed", 406: "None of the forms asked for", 409: "Conflict",
     410: "Gone; the tombstone says when and why",
     412: "Changed in the meantime", 413: "Too large", 415: "Unsupported type of content", 422: "Does not conform to the shapes",
-    429: "Budget of query seconds spent", 503: "Busy, stopped at a limit, or nothing published yet",
+    429: "Budget of query seconds spent", 502: "A service that the query names failed",
+    503: "Busy, stopped at a limit, or nothing published yet", 504: "A service that the query names was too slow",
 }  # fmt: skip
 _GOOD: Final = {
     200: "The answer", 201: "Made", 202: "Taken; the Location tells how it stands", 204: "Done", 206: "A part",
@@ -93,7 +94,7 @@ _QUERY: Final = (
     _field("timeout", "A shorter deadline, in seconds", kind={"type": "number", "exclusiveMinimum": 0}),
     _field("explain", "1 to explain instead of to answer"),
 )
-_SPARQL: Final = (400, 401, 403, 404, 406, 413, 415, 429, 503)
+_SPARQL: Final = (400, 401, 403, 404, 406, 413, 415, 429, 502, 503, 504)
 _STEWARD: Final = (400, 401, 403, 404, 409, 413, 415, 422, 503)
 _WRITE: Final = (400, 401, 403, 404, 409, 412, 413, 415, 422, 503)
 _GRAPH: Final = (

@@ -167,6 +167,19 @@ class TooManyError(BusyError):
         self.retry_after = seconds
 
 
+class ServiceError(CityOrchestraError):
+    """Another service that a query asks (`SERVICE`) failed."""
+
+    exit_code = 6
+    http_status = 502
+
+
+class ServiceTimeoutError(ServiceError):
+    """Another service did not answer in time."""
+
+    http_status = 504
+
+
 class NotReadyError(StoreError):
     """Nothing is published yet, or the store is being opened."""
 
@@ -192,6 +205,8 @@ KINDS: Final[dict[type[CityOrchestraError], Kind]] = {  # the most specific clas
     PreconditionError: Kind("precondition", Text("Condition non remplie", "Precondition failed")),
     UnprocessableError: Kind("not-conforming", Text("Contenu refusé", "Content refused")),
     TooManyError: Kind("budget", Text("Budget épuisé", "Budget spent")),
+    ServiceTimeoutError: Kind("service-timeout", Text("Un autre service est trop lent", "Another service is too slow")),
+    ServiceError: Kind("service", Text("Un autre service a échoué", "Another service failed")),
     NotReadyError: Kind("not-ready", Text("Rien n'est encore publié", "Nothing is published yet")),
     BusyError: Kind("busy", Text("Service occupé", "Service busy")),
     QueryTimeoutError: Kind("timeout", Text("Requête interrompue", "Query stopped")),

@@ -13,7 +13,7 @@ from cityorchestra_ld.web import schema_org
 from cityorchestra_ld.web.describe import Description
 from cityorchestra_ld.web.framing import frame
 from cityorchestra_ld.web.http_ import Ask, Language
-from cityorchestra_ld.web.located import entity, feature, is_located
+from cityorchestra_ld.web.located import entity, feature
 from cityorchestra_ld.web.profiles import CBD, FEATURE, FRAMED, LABELLED, NGSI, SCHEMA
 from cityorchestra_ld.web.representation import Rendering
 from cityorchestra_ld.web.site_ import Site
@@ -31,6 +31,8 @@ def of_thing(
     iri: str,
     tell: Callable[[], Description],
     triples: Callable[[], Sequence[ox.Triple]],
+    *,
+    located: bool,
 ) -> tuple[Rendering, ...]:
     """List what can be made of a thing; a feature only of what has a geometry."""
 
@@ -52,7 +54,7 @@ def of_thing(
         Rendering(profile=SCHEMA, make=lambda _, __: schema_org.write(tell(), snapshot)),
         Rendering(profile=NGSI, make=lambda _, __: entity(tell(), site.context)),
     ]
-    if is_located(snapshot.all, iri):
+    if located:
         made = Rendering(
             profile=FEATURE, make=lambda _, lang: feature(tell(), snapshot.labels, lang, site.context), by_language=True
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -11,7 +12,7 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.formats import DOCUMENT_FORMATS, HTML, Format, Offer
 from cityorchestra_ld.namespaces import DCT, RDF
-from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, Language, etag, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, Headers, Language, etag, http_date, is_fresh, not_modified
 from cityorchestra_ld.web.languages import spoken
 from cityorchestra_ld.web.paging import Pages, Part, page_number, part_of
 from cityorchestra_ld.web.problems import NotAcceptableError, Variant
@@ -93,13 +94,12 @@ def represent(ask: Ask, site: Site, snapshot: Snapshot, document: Document, fixe
     lang = spoken(ask) if rendering is not None and rendering.by_language else None
     page = page_number(ask) if token == PLAIN.token and form is not HTML and not document.own_pages else 1
     vary = f"{document.vary}, Accept-Language" if lang else document.vary
-    generation = snapshot.generation
-    key = (generation.number, document.iri, document.path, token, choice.offer.media_type, fixed is None, page)
-    shown = (*_seen_by(ask, snapshot, choice), lang, document.variant if form is HTML else "")
-    tag = etag(site.salt, generation.created.isoformat(), *key, *shown)
-    if is_fresh(ask, tag, generation.created):
-        return not_modified(tag, generation.created, vary)
-    answer = snapshot.answers.get((*key, *shown))
+    created = snapshot.generation.created
+    key = depends_on(ask, site, snapshot, document, choice, fixed, page, lang)
+    tag = etag(*key)
+    if is_fresh(ask, tag, created):
+        return not_modified(tag, created, vary)
+    answer = snapshot.answers.get(key)
     if answer is None:
         part = None
         if rendering is not None:
@@ -112,12 +112,35 @@ def represent(ask: Ask, site: Site, snapshot: Snapshot, document: Document, fixe
             pages = Pages(_page_path(document, form, fixed), base, ask.root)
             ordered = order(document.triples(), document.iri)
             part = part_of(ordered, document.iri, pages, page)
-            write = write_ordered if part.triples is ordered else write_graph
-            body = write(part.triples, form, site.prefixes, document.iri)
-        validators = (("Vary", vary), ("ETag", tag), ("Last-Modified", http_date(generation.created)))
-        answer = Answer(200, (*_headers(ask, document, choice, base, fixed, part), *validators), body)
-        snapshot.answers.put((*key, *shown), answer)
+            if part.triples is ordered:
+                body = write_ordered(ordered, form, site.prefixes)
+            else:
+                body = write_graph(part.triples, form, site.prefixes, document.iri)
+        headers = (*_headers(ask, document, choice, base, fixed, part), *_validators(vary, tag, created))
+        answer = Answer(200, headers, body)
+        snapshot.answers.put(key, answer)
     return answer
+
+
+def depends_on(
+    ask: Ask, site: Site, snapshot: Snapshot, document: Document, choice: Choice,
+    fixed: Format | None = None, page: int = 1, lang: Language | None = None,
+) -> tuple[object, ...]:  # fmt: skip
+    """List everything that a form of a document depends on."""
+    generation, form = snapshot.generation, choice.offer.format
+    told = (choice.profile.token, choice.offer.media_type, fixed is None, page)
+    seen = (*_seen_by(ask, snapshot, choice), lang, document.variant if form is HTML else "")
+    return (site.salt, generation.created.isoformat(), generation.number, document.iri, document.path, *told, *seen)
+
+
+def whole_headers(ask: Ask, site: Site, snapshot: Snapshot, document: Document, choice: Choice, tag: str) -> Headers:
+    """Write the headers of a document that fits on one page, under its own address."""
+    told = _headers(ask, document, choice, site.territory.base_iri, None, None)
+    return (*told, *_validators(document.vary, tag, snapshot.generation.created))
+
+
+def _validators(vary: str, tag: str, created: datetime) -> Headers:
+    return (("Vary", vary), ("ETag", tag), ("Last-Modified", http_date(created)))
 
 
 def _seen_by(ask: Ask, snapshot: Snapshot, choice: Choice) -> tuple[object, ...]:

@@ -22,6 +22,15 @@ _QUERY: Final = 2_000
 _ODD: Final = re.compile(r"[^\x20-\x7e]|\\")
 
 
+class Errand(msgspec.Struct):
+    """What is kept of a question to another service."""
+
+    service: str
+    ms: float
+    rows: int
+    outcome: str
+
+
 class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What is kept of one request."""
 
@@ -35,6 +44,7 @@ class Line(msgspec.Struct, kw_only=True, omit_defaults=True):
     bytes: int
     problem: str = ""  # the type of the problem that the client was told of
     broken: bool = False  # the answer ended before it was whole
+    services: list[Errand] = []
     query: str = ""  # only where `[log] queries = true`
 
 
@@ -71,6 +81,8 @@ def shown(text: str) -> str:
     >>> shown("a\\nb")
     'a\\\\x0ab'
     """
+    if text.isascii() and text.isprintable() and "\\" not in text:
+        return text
     return _ODD.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
@@ -151,6 +163,7 @@ class TextLines(logging.Formatter):
             parts.append(line.problem)
         if line.broken:
             parts.append("broken")
+        parts += [f"{one.service}:{one.outcome}:{one.rows}rows:{one.ms:.0f}ms" for one in line.services]
         if line.query:
             parts.append(shown(line.query))
         return " ".join(map(str, parts))

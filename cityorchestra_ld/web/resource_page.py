@@ -26,17 +26,17 @@ _LOCATED: Final = tuple(  # what a thing without geometry of its own is near to,
 )
 
 
-def sources_for(site: Site, snapshot: Snapshot, described: Description) -> tuple[DatasetCard, ...]:
-    """Name the datasets that a description comes from."""
-    dataset = site.dataset_at(described.iri)
+def sources_for(site: Site, snapshot: Snapshot, iri: str, graphs: tuple[str, ...]) -> tuple[DatasetCard, ...]:
+    """Name the datasets that the description of a resource comes from."""
+    dataset = site.dataset_at(iri)
     if dataset is not None:
         return (card(site.territory, site.addresses, snapshot, dataset),)
-    return sources_of(site.territory, site.addresses, snapshot, described.graphs)
+    return sources_of(site.territory, site.addresses, snapshot, graphs)
 
 
 def resource_page(ask: Ask, site: Site, snapshot: Snapshot, told: Description, path: str, query: str) -> bytes:
     """Render the page of a resource."""
-    datasets = sources_for(site, snapshot, told)
+    datasets = sources_for(site, snapshot, told.iri, told.graphs)
     said = {snapshot.infos[graph].dataset for graph in told.graphs if graph in snapshot.infos}
     warned = said == {dataset.key for dataset in datasets if dataset.illustration}  # nobody else vouches for it
     home = sources_of(site.territory, site.addresses, snapshot, told.graphs[:1])

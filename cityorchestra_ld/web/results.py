@@ -35,6 +35,7 @@ class Results:
     graph: str | None = None
     more: bool = False
     searched: int = 0  # things that a search of the query went beyond
+    missing: tuple[str, ...] = ()  # services that failed a SERVICE SILENT
     bars: Bars | None = None
     lines: Lines | None = None
     map: Map | None = None

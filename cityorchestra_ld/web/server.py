@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from typing import Final, NoReturn
 
 import uvicorn
@@ -16,6 +17,7 @@ from cityorchestra_ld.web.request_log import configuration
 from cityorchestra_ld.web.watching import BehindProxy
 
 _YOUNG: Final = 10_000  # objects that may be made before the youngest are looked through
+_TURN: Final = 0.0005  # seconds that a thread may compute while the one that answers waits for the interpreter
 
 
 def _leave(*_: object) -> NoReturn:
@@ -31,6 +33,7 @@ def serve(territory: Territory, host: str, port: int) -> int:
     gc.collect()
     gc.freeze()  # what is here now stays: nobody waits while it is looked through again
     gc.set_threshold(_YOUNG, 20, 50)
+    sys.setswitchinterval(_TURN)
     proxied = BehindProxy(app, trusted)
     uvicorn.run(
         proxied, http=connections(app.again, proxied.trusts), host=host, port=port, server_header=False, proxy_headers=False,

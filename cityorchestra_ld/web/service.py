@@ -17,6 +17,7 @@ from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import Pool, Reader, Residence, copy_of, current_generation, residence
 from cityorchestra_ld.web.callers import Budget, Caller, identify
 from cityorchestra_ld.web.children import Children
+from cityorchestra_ld.web.federation import Federation
 from cityorchestra_ld.web.http_ import Ask
 from cityorchestra_ld.web.metrics import Metrics
 from cityorchestra_ld.web.problems import NotReadyError
@@ -50,6 +51,7 @@ class Service:
         self.tokens = Tokens.of(site.territory)
         self.metrics = Metrics()
         self.budget = Budget(site.territory.limits, heard=self.metrics.queried)
+        self.federation = Federation(site.territory, self.budget, self.metrics)
         self.children = Children()
         self.after_opening: list[Callable[[Service, Snapshot], Awaitable[None]]] = []  # what to ask before anybody does
 
@@ -148,7 +150,7 @@ class Service:
         known = self.generation
         if generation is None or (known and (generation.number, generation.created) == (known.number, known.created)):
             return False
-        reader = Reader(generation)
+        reader = await asyncio.to_thread(Reader, generation)
         try:
             if self._pool is None:
                 territory = self.site.territory

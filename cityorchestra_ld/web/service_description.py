@@ -43,6 +43,13 @@ def service_description(site: Site, snapshot: Snapshot, endpoint: str) -> Iterat
     for form in (*RESULT_FORMATS, *QUERY_GRAPH_FORMATS):
         yield ox.Triple(service, _sd("resultFormat"), N(format_iri(form)))
     yield ox.Triple(service, _sd("feature"), _sd("EmptyGraphs"))
+    if site.territory.services:
+        yield ox.Triple(service, _sd("feature"), _sd("BasicFederatedQuery"))
+    for other in site.territory.services:
+        yield ox.Triple(service, _rdfs("seeAlso"), N(other.address))
+        yield ox.Triple(N(other.address), _rdfs("label"), ox.Literal(other.name))
+        if other.licence:
+            yield ox.Triple(N(other.address), N(REUSED["dct"] + "rights"), ox.Literal(other.licence))
     yield ox.Triple(service, _sd("defaultDataset"), dataset)
     yield ox.Triple(dataset, _rdf("type"), _sd("Dataset"))
     yield ox.Triple(dataset, _sd("defaultGraph"), default)
@@ -66,6 +73,10 @@ def _sd(name: str) -> ox.NamedNode:
 
 def _rdf(name: str) -> ox.NamedNode:
     return N(RDF + name)
+
+
+def _rdfs(name: str) -> ox.NamedNode:
+    return N(REUSED["rdfs"] + name)
 
 
 def _void(name: str) -> ox.NamedNode:

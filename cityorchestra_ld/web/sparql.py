@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -19,13 +18,8 @@ from cityorchestra_ld.errors import CityOrchestraError, QueryError, QueryTimeout
 from cityorchestra_ld.formats import (
     GRAPH_FORMATS,
     HTML,
-    QUERY_GRAPH_FORMATS,
-    QUERY_RESULT_FORMATS,
     RESULT_FORMATS,
-    Format,
     Offer,
-    named,
-    negotiate,
 )
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import Answer as Stream
@@ -35,6 +29,7 @@ from cityorchestra_ld.store.cheap import answer as answer_cheap
 from cityorchestra_ld.store.cheap import is_cheap
 from cityorchestra_ld.store.generations import read_manifest
 from cityorchestra_ld.store.searching import find_searches
+from cityorchestra_ld.store.shapes import Shapes
 from cityorchestra_ld.web.addresses import to_uri
 from cityorchestra_ld.web.bodies import read_body
 from cityorchestra_ld.web.cache import Recent
@@ -42,20 +37,22 @@ from cityorchestra_ld.web.callers import Caller
 from cityorchestra_ld.web.dataset import decide
 from cityorchestra_ld.web.datasets import licences
 from cityorchestra_ld.web.explain import explain
-from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, Headers, ask_from, etag, http_date, is_fresh, not_modified
-from cityorchestra_ld.web.problems import NotAcceptableError, Variant, wants_page
+from cityorchestra_ld.web.federation import Questions
+from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, Headers, ask_from, etag, etag_of, http_date, is_fresh, not_modified
+from cityorchestra_ld.web.problems import NotAcceptableError, wants_page
 from cityorchestra_ld.web.protocol import SparqlRequest, read_request
 from cityorchestra_ld.web.resource import has_page
 from cityorchestra_ld.web.results import GRAPH_BYTES, GRAPH_LINES, ROWS, TABLE_BYTES, ResultView, read_beginning
 from cityorchestra_ld.web.service import Service
 from cityorchestra_ld.web.service_description import service_description
 from cityorchestra_ld.web.snapshot import Snapshot
+from cityorchestra_ld.web.sparql_forms import choose, formats_of
 from cityorchestra_ld.web.sparql_page import failed_page, query_page
 from cityorchestra_ld.web.spooled import SPOOL_TYPE, SPOOLED, row_limit, spool
-from cityorchestra_ld.web.truncation import noted
+from cityorchestra_ld.web.truncation import noted, noted_whole
 from cityorchestra_ld.web.writing import write_graph
 
-_VOLATILE: Final = re.compile(r"\b(NOW|RAND|UUID|STRUUID|BNODE)\s*\(", re.IGNORECASE)
+VOLATILE: Final = re.compile(r"\b(NOW|RAND|UUID|STRUUID|BNODE)\s*\(", re.IGNORECASE)
 _TURTLE, _TSV, _JSON = "text/turtle", "text/tab-separated-values", "application/sparql-results+json"
 
 
@@ -66,7 +63,7 @@ _ADDRESSES: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """One query of one client, judged."""
 
     ask: Ask
@@ -74,6 +71,8 @@ class _Asked:
     caller: Caller
     inspected: Inspected
     offer: Offer
+    questions: Questions | None = None  # that were put to other services
+    small: bool = True  # whether it may be answered in this process
     tags: dict[int, str | None] = field(default_factory=dict)  # of its answer, by generation
 
 
@@ -86,6 +85,7 @@ class Endpoint:
         self._limits = service.site.territory.limits
         self._flights: dict[str, asyncio.Future[CityOrchestraError | None]] = {}
         self._addresses: Recent[str] = Recent(_ADDRESSES)
+        self.shapes = Shapes(self._limits, f"{self._site.territory.base_iri}sparql")
 
     async def answer(self, request: Request) -> Response:
         """Answer one request; what goes wrong is a page for a browser and problem details for a program."""
@@ -98,24 +98,38 @@ class Endpoint:
             text = request.scope["sparql"] = wanted.query  # for the log, where it is wanted
             if text is None:
                 return _plain(self._without_query(ask, wanted))
-            inspected = inspect(text, self._limits)
+            inspected = self._inspect(text)
             self._service.budget.require(caller.name)
             if wanted.explain or ask.path.rstrip("/").endswith("/explain"):
                 return _plain(await explain(self._service, inspected, partial(decide, wanted, inspected, caller), caller))
-            offer = _offer(ask, wanted, _formats(inspected))
-            return await self._with_query(_Asked(ask, wanted, caller, inspected, offer))
+            offer = choose(ask, wanted, formats_of(inspected))
+            questions = None
+            if inspected.leaves:
+                inspected, left, questions = await self._service.federation.join(
+                    inspected, wanted.deadline, caller.name, request.scope
+                )
+                wanted = replace(wanted, timeout=left)
+            return await self.with_query(Asked(ask, wanted, caller, inspected, offer, questions))
         except CityOrchestraError as error:
             if not wants_page(ask) or isinstance(error, NotAcceptableError):
                 raise
             request.scope["problem"] = error
             return _plain(failed_page(ask, self._site, self._service.generation, error, text))
 
+    def _inspect(self, text: str) -> Inspected:
+        seen = self.shapes.find(text)
+        if seen is not None:
+            return seen.inspected
+        inspected = inspect(text, self._limits, may_leave=self._service.federation.open)
+        self.shapes.learn(inspected)
+        return inspected
+
     # --- without a query --------------------------------------------------------------------------------------------------
 
     def _without_query(self, ask: Ask, wanted: SparqlRequest) -> Answer:
         """Answer with the query page, or with the service description (SPARQL 1.1 Service Description, section 2)."""
         formats = (*GRAPH_FORMATS, HTML)
-        offer = _offer(ask, wanted, formats)
+        offer = choose(ask, wanted, formats)
         snapshot = self._service.snapshot
         generation = snapshot.generation
         tag = etag(self._site.salt, generation.number, generation.created.isoformat(), offer.media_type, ask)
@@ -132,7 +146,8 @@ class Endpoint:
 
     # --- with a query -----------------------------------------------------------------------------------------------------
 
-    async def _with_query(self, asked: _Asked) -> Response:
+    async def with_query(self, asked: Asked) -> Response:
+        """Answer a query that was judged."""
         ask, offer, pool = asked.ask, asked.offer, self._service.pool
         tag = self._tag(asked, pool.generation)
         if tag and is_fresh(ask, tag):
@@ -152,7 +167,7 @@ class Endpoint:
             return _plain(replace(known, headers=(*known.headers, *self._service.budget.headers(asked.caller.name))))
         return await self._first(asked, tag)
 
-    async def _first(self, asked: _Asked, tag: str) -> Response:
+    async def _first(self, asked: Asked, tag: str) -> Response:
         """Ask a worker, while whoever asks the same waits; a query that fails for one fails for all of them."""
         flight = self._flights[tag] = asyncio.get_running_loop().create_future()
         failure: CityOrchestraError | None = None
@@ -166,7 +181,7 @@ class Endpoint:
             if self._flights.get(tag) is flight:
                 del self._flights[tag]
 
-    async def _anew(self, asked: _Asked) -> Response:
+    async def _anew(self, asked: Asked) -> Response:
         """Ask a worker; an answer that is not too large is remembered under the tag of the generation that gave it."""
         form, caller = asked.offer.format, asked.caller
         if (cheap := self._at_once(asked)) is not None:
@@ -190,20 +205,24 @@ class Endpoint:
             return StreamingResponse(noted(stream, form), headers=headers)
         remember = partial(self._remember, asked, snapshot, tag, lasting)
         if stream.whole:
-            body = b"".join([piece async for piece in noted(stream, form)])
+            body = noted_whole(stream, form)
             remember(body)
             return _plain(Answer(200, sent, body))
         return StreamingResponse(_kept(noted(stream, form), remember), headers=headers)
 
-    def _remember(self, asked: _Asked, snapshot: Snapshot, tag: str, lasting: Headers, body: bytes) -> None:
+    def _remember(self, asked: Asked, snapshot: Snapshot, tag: str, lasting: Headers, body: bytes) -> None:
         snapshot.answers.put(tag, Answer(200, lasting, body))
         if asked.ask.method == "GET" and asked.caller.token is None and asked.wanted.waiting is None:
-            self._addresses.put(_address(asked.ask.query_string, asked.ask.accept, asked.ask.root), tag)
+            self.known_as(tag, asked.ask.query_string, asked.ask.accept, asked.ask.root)
 
-    def _at_once(self, asked: _Asked) -> Answer | None:
+    def known_as(self, tag: str, query_string: str, accept: str | None, root: str = "") -> None:
+        """Remember the address of an answer."""
+        self._addresses.put(_address(query_string, accept, root), tag)
+
+    def _at_once(self, asked: Asked) -> Answer | None:
         """Answer a query that cannot cost much in this process; `None` when a worker has to."""
         snapshot, inspected, form = self._service.snapshot, asked.inspected, asked.offer.format
-        if asked.ask.method == "HEAD" or form not in RESULT_FORMATS or not is_cheap(inspected):
+        if asked.ask.method == "HEAD" or form not in RESULT_FORMATS or not asked.small or not is_cheap(inspected):
             return None
         if snapshot.generation.number != self._service.pool.generation.number:
             return None  # nobody sees an older generation after a newer one
@@ -214,7 +233,7 @@ class Endpoint:
         merged = snapshot.remember("merged", lambda: read_manifest(generation.path).merged)
         view = decide(asked.wanted, inspected, asked.caller, generation)
         request = asking.request(inspected, view, form.media_type, generation, merged, None)
-        body = answer_cheap(snapshot.reader, request, inspected, merged)
+        body = answer_cheap(snapshot.reader, request, inspected)
         if body is None:
             return None
         self._service.budget.charge(asked.caller.name, time.perf_counter() - began)
@@ -241,7 +260,7 @@ class Endpoint:
             return answer
         return not_modified(tag, snapshot.generation.created) if known_tag == tag else None
 
-    async def _ask(self, asked: _Asked, media_type: str, inspected: Inspected, rows: int | None = None) -> Stream:
+    async def _ask(self, asked: Asked, media_type: str, inspected: Inspected, rows: int | None = None) -> Stream:
         """Ask a worker within the view of the very generation that answers."""
         service, caller = self._service, asked.caller
         return await service.pool.query(
@@ -254,7 +273,7 @@ class Endpoint:
             spent=partial(service.budget.charge, caller.name),
         )
 
-    async def _result_page(self, asked: _Asked, stream: Stream, tag: str | None) -> Answer:
+    async def _result_page(self, asked: Asked, stream: Stream, tag: str | None) -> Answer:
         ask, inspected = asked.ask, asked.inspected
         is_graph = inspected.kind == "graph"
         try:
@@ -272,19 +291,24 @@ class Endpoint:
                 "boolean": lambda: view.answer(text, inspected.text),
                 "solutions": lambda: view.table(text, inspected.text, more=more),
             }[inspected.kind]()
-            results = replace(results, searched=stream.head.search_limit)
+            missing = tuple(asked.questions.failed) if asked.questions else ()
+            results = replace(results, searched=stream.head.search_limit, missing=missing)
             return query_page(ask, site, snapshot.generation, text=inspected.text, results=results)
 
         headers = (*self._headers(asked, tag), *self._service.budget.headers(asked.caller.name))
         return Answer(200, headers, await self._service.build(make))
 
-    def _headers(self, asked: _Asked, tag: str | None) -> tuple[tuple[str, str], ...]:
+    def _headers(self, asked: Asked, tag: str | None) -> tuple[tuple[str, str], ...]:
         ask = asked.ask
         snapshot = self._service.snapshot
         allowed = snapshot.remember("licence links", lambda: _licence_links(licences(self._site.territory, snapshot)))
         headers = [("Content-Type", asked.offer.content_type), ("Vary", VARY)]
+        if asked.questions is not None:
+            headers += asked.questions.headers()
+            allowed = ", ".join(filter(None, (allowed, _licence_links(asked.questions.licences))))
         cached = CACHED if asked.caller.token is None else "private, no-cache"
-        headers.append(("Cache-Control", cached if ask.method in ("GET", "HEAD") else "no-store"))
+        lasts = ask.method in ("GET", "HEAD") and asked.questions is None
+        headers.append(("Cache-Control", cached if lasts else "no-store"))
         if tag:
             headers.append(("ETag", tag))
         if allowed:
@@ -293,21 +317,31 @@ class Endpoint:
             headers.append(("Preference-Applied", f"wait={asked.wanted.waiting:.0f}"))
         return tuple(headers)
 
-    def _tag(self, asked: _Asked, generation: Generation) -> str | None:
+    def _tag(self, asked: Asked, generation: Generation) -> str | None:
         """Return the tag of an answer, made once."""
         if generation.number not in asked.tags:
             asked.tags[generation.number] = self._make_tag(asked, generation)
         return asked.tags[generation.number]
 
-    def _make_tag(self, asked: _Asked, generation: Generation) -> str | None:
-        """Make a weak tag of an answer that the data alone decide; none for what changes from one moment to the next."""
-        ask, wanted, offer = asked.ask, asked.wanted, asked.offer
-        if ask.method not in ("GET", "HEAD") or _VOLATILE.search(wanted.query or ""):
+    def _make_tag(self, asked: Asked, generation: Generation) -> str | None:
+        """Make a weak tag of an answer that our data alone decide; none for what changes from one moment to the next."""
+        ask, wanted = asked.ask, asked.wanted
+        if ask.method not in ("GET", "HEAD") or asked.questions is not None or VOLATILE.search(wanted.query or ""):
             return None
+        return "W/" + etag_of(self._said(asked, generation))
+
+    def _said(self, asked: Asked, generation: Generation) -> str:
+        """Write down what an answer depends on."""
+        ask, offer = asked.ask, asked.offer
         spoken = (ask.language, ask.said_language, ask.root) if offer.format is HTML else ()
         who = asked.caller.name if asked.caller.token else ""
         moment = generation.created.isoformat()
-        return "W/" + etag(self._site.salt, generation.number, moment, wanted, offer.media_type, who, *spoken)
+        return repr((self._site.salt, generation.number, moment, asked.wanted, offer.media_type, who, *spoken))
+
+    def plain(self, query: str, tag: str, inspected: Inspected, offer: Offer, generation: Generation) -> tuple[str, Headers]:
+        """Tell what the answer to a plain GET of the anonymous depends on, and its lasting headers."""
+        asked = Asked(Ask(), SparqlRequest(query=query), Caller(""), inspected, offer)
+        return self._said(asked, generation), (*self._headers(asked, tag), ("X-Row-Limit", str(self._limits.result_rows)))
 
 
 def _address(query_string: str, accept: str | None, root: str) -> str:
@@ -329,42 +363,20 @@ async def _kept(pieces: AsyncIterator[bytes], remember: Callable[[bytes], None])
         remember(b"".join(held))
 
 
-def _formats(inspected: Inspected) -> tuple[Format, ...]:
-    if inspected.kind == "graph":
-        return (*QUERY_GRAPH_FORMATS, HTML)
-    return (*QUERY_RESULT_FORMATS, HTML) if inspected.kind == "solutions" else (*RESULT_FORMATS, HTML)
-
-
-def _offer(ask: Ask, wanted: SparqlRequest, formats: tuple[Format, ...]) -> Offer:
-    offer = named(wanted.format, formats) if wanted.format else negotiate(ask.accept, formats)
-    if offer is None:
-        variants = [Variant(form.media_type, _variant(ask, wanted, form)) for form in formats]
-        raise NotAcceptableError(variants, wanted.format or ask.accept or "")
-    return offer
-
-
-def _variant(ask: Ask, wanted: SparqlRequest, form: Format) -> str | None:
-    """Return the address of the same answer in another form, when it is not too long to say."""
-    if ask.method not in ("GET", "HEAD") or len(wanted.query or "") > 1000:
-        return None
-    fields = {"query": wanted.query, "format": form.suffix} if wanted.query else {"format": form.suffix}
-    return f"{ask.root}/sparql?{urlencode(fields)}"
-
-
 def _page_media_type(inspected: Inspected) -> str:
     return {"graph": _TURTLE, "boolean": _JSON, "solutions": _TSV}[inspected.kind]
 
 
 def _beginning(inspected: Inspected) -> Inspected:
     """Ask for no more than a page shows, and one row to know that there is more."""
-    return inspect(inspected.capped(ROWS + 1))
+    return replace(inspect(inspected.capped(ROWS + 1), may_leave=inspected.leaves), joined=inspected.joined)
 
 
 def _licence_links(iris: Sequence[str]) -> str:
     return ", ".join(f'<{to_uri(iri)}>; rel="license"' for iri in iris)
 
 
-class _Plain(Response):
+class Plain(Response):
     """An answer of ours whose headers are ready."""
 
     def __init__(self, answer: Answer) -> None:
@@ -373,4 +385,4 @@ class _Plain(Response):
 
 
 def _plain(answer: Answer) -> Response:
-    return _Plain(answer)
+    return Plain(answer)

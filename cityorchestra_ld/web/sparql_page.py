@@ -35,6 +35,7 @@ class Rules:
 
     seconds: int
     rows: int
+    services: str
 
 
 def query_page(
@@ -61,7 +62,7 @@ def query_page(
         results=results,
         error=error,
         examples=list(site.examples.values()),
-        limits=Rules(int(limits.query_seconds), limits.result_rows),
+        limits=Rules(int(limits.query_seconds), limits.result_rows, ", ".join(one.address for one in site.territory.services)),
         prefixes=[(name, site.prefixes[name]) for name in _USEFUL],
     )
 

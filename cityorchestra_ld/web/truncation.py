@@ -23,12 +23,21 @@ async def noted(stream: Stream, form: Format) -> AsyncIterator[bytes]:
             if held:
                 yield held
             held = piece
-        said = {"search": stream.head.search_limit} if stream.head.search_limit else {}
-        if stream.end is not None and stream.end.truncated:
-            said["rows"] = stream.head.row_limit
-        yield _note(held, form, said) if said else held
+        yield _last(held, stream, form)
     finally:
         await stream.aclose()
+
+
+def noted_whole(stream: Stream, form: Format) -> bytes:
+    """Return an answer of which all is here, in the same way."""
+    return _last(stream.taken(), stream, form)
+
+
+def _last(piece: bytes, stream: Stream, form: Format) -> bytes:
+    said = {"search": stream.head.search_limit} if stream.head.search_limit else {}
+    if stream.end is not None and stream.end.truncated:
+        said["rows"] = stream.head.row_limit
+    return _note(piece, form, said) if said else piece
 
 
 def _note(last: bytes, form: Format, limits: Mapping[str, int]) -> bytes:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cityorchestra_ld.errors import CityOrchestraError
-from cityorchestra_ld.web.again import Whole
+from cityorchestra_ld.web.again import SENT, Whole
 from cityorchestra_ld.web.http_ import new_request_id
 from cityorchestra_ld.web.problems import kind_of
 from cityorchestra_ld.web.request_log import LOGGER, Line, LineRecord, moment, network, path_of, query_of
@@ -58,6 +58,7 @@ class Watch:
             raise
         finally:
             self._metrics.under_way -= 1
+            status, size, whole = scope.get(SENT, (status, size, whole))
             self._ended(scope, status or _CLOSED, time.perf_counter() - began, size, whole=whole)
 
     def problem(self, request_id: str, error: CityOrchestraError) -> None:
@@ -80,6 +81,8 @@ class Watch:
             time=moment(now), id=scope["request_id"], client=self._client(scope), method=scope["method"][:20],
             path=path_of(raw), status=status, ms=round(seconds * 1000, 2), bytes=size, problem=problem, broken=not whole,
         )  # fmt: skip
+        if "services" in scope:
+            line.services = scope["services"]
         if self._queries:
             line.query = query_of(scope.get("sparql") or scope["query_string"].decode("latin-1"))
         _requests.handle(LineRecord(line, now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import pyoxigraph as ox
 
@@ -13,10 +14,13 @@ from cityorchestra_ld.web.jsonld import compact
 _ROOT = re.compile(rb"<rdf:RDF ([^<>]*)>")
 
 
+_PREFIXES = re.compile(rb"(?:@prefix [^\n]*\n)*")
+
+
 def iris_of(triple: ox.Triple) -> Iterable[str]:
     """List the IRIs of a triple, datatypes too."""
-    found: list[str] = []
-    for term in (triple.subject, triple.predicate, triple.object):
+    found = [triple.predicate.value]
+    for term in (triple.subject, triple.object):
         if isinstance(term, ox.NamedNode):
             found.append(term.value)
         elif isinstance(term, ox.Literal):
@@ -28,9 +32,19 @@ def iris_of(triple: ox.Triple) -> Iterable[str]:
 
 def used_prefixes(triples: Iterable[ox.Triple], prefixes: Mapping[str, str]) -> dict[str, str]:
     """Keep the prefixes that give a name without a slash to at least one IRI, in alphabetical order."""
-    iris = {iri for triple in triples for iri in iris_of(triple)}
-    spaces = {iri[: max(iri.rfind("/"), iri.rfind("#")) + 1] for iri in iris}
-    return dict(sorted((name, space) for name, space in prefixes.items() if space in spaces))
+    return prefixes_of({iri for triple in triples for iri in iris_of(triple)}, prefixes)
+
+
+def prefixes_of(iris: Iterable[str], prefixes: Mapping[str, str]) -> dict[str, str]:
+    """Keep the prefixes that these IRIs use."""
+    spaces = set(map(_space, iris))
+    return dict(sorted([(name, space) for name, space in prefixes.items() if space in spaces]))
+
+
+@lru_cache(maxsize=4096)
+def _space(iri: str) -> str:
+    """Return an IRI up to its last slash or hash."""
+    return iri[: max(iri.rfind("/"), iri.rfind("#")) + 1]
 
 
 def order(triples: Iterable[ox.Triple], first: str | None = None) -> list[ox.Triple]:
@@ -55,9 +69,13 @@ def write_graph(triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[st
     return write_ordered(order(triples, first), form, prefixes)
 
 
-def write_ordered(triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[str, str], _: str | None = None) -> bytes:
-    """Serialise triples that are in order already."""
-    used = used_prefixes(triples, prefixes)
+def write_ordered(
+    triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[str, str], iris: Iterable[str] | None = None
+) -> bytes:
+    """Serialise triples that are in order already; whoever knows their IRIs says so."""
+    if form.rdf == ox.RdfFormat.N_TRIPLES:
+        return ox.serialize(triples, format=form.rdf) or b""
+    used = used_prefixes(triples, prefixes) if iris is None else prefixes_of(iris, prefixes)
     if form.rdf == ox.RdfFormat.JSON_LD:
         return compact(triples, used)
     written = ox.serialize(triples, format=form.rdf, prefixes=used)
@@ -67,9 +85,9 @@ def write_ordered(triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[
 def _settle(written: bytes, form: Format) -> bytes:
     """Put the prefix declarations, which the library writes in no order, in alphabetical order: equal data, equal bytes."""
     if form.rdf == ox.RdfFormat.TURTLE:
-        lines = written.splitlines(keepends=True)
-        count = next((index for index, line in enumerate(lines) if not line.startswith(b"@prefix ")), len(lines))
-        return b"".join(sorted(lines[:count]) + ([b"\n"] if count else []) + lines[count:])
+        declared = _PREFIXES.match(written)
+        end = declared.end() if declared else 0
+        return b"".join((*sorted(written[:end].splitlines(keepends=True)), b"\n", written[end:])) if end else written
     if form.rdf == ox.RdfFormat.RDF_XML:
         return _ROOT.sub(lambda match: b"<rdf:RDF " + b" ".join(sorted(match.group(1).split())) + b">", written, count=1)
     return written

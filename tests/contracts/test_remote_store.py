@@ -18,6 +18,7 @@ import requests
 from cityorchestra_ld.errors import StoreError, UsageError
 from cityorchestra_ld.model import GraphChange, GraphInfo, StoreServer
 from cityorchestra_ld.store import RemoteStore, current_generation, open_store
+from cityorchestra_ld.store.hidden import HIDDEN
 from cityorchestra_ld.store.sparql_server import iri
 
 pytestmark = pytest.mark.slow
@@ -58,7 +59,7 @@ def test_only_what_changes_is_sent_where_the_server_keeps_values_apart(
         assert store.verify(deep=True) == ()
     assert held(running) == NEW
     assert any(len(text.splitlines()) == 40 for text in sent) == (kind == "virtuoso")
-    assert running.graphs() == {A, B, "urn:cityorchestra:merged", "urn:cityorchestra:state"}
+    assert running.graphs() == {A, B, HIDDEN, "urn:cityorchestra:state"}
 
 
 def says_500(handler, reply) -> bool:
@@ -124,7 +125,7 @@ def test_whatever_request_fails_the_server_holds_the_old_or_the_new_and_the_next
             assert store.verify(deep=True) == ()
         assert held(running) == NEW
         assert generation == current_generation(folder / "store")
-        assert running.graphs() == {A, B, "urn:cityorchestra:merged", "urn:cityorchestra:state"}
+        assert running.graphs() == {A, B, HIDDEN, "urn:cityorchestra:state"}
         if done:
             break
     assert failed >= 8
@@ -177,7 +178,7 @@ def test_a_publisher_that_is_killed_leaves_the_old_or_the_new_and_the_next_one_c
             code = publisher.wait(60)
             assert held(running) in (OLD, NEW)
             states.append(held(running) == NEW)
-            left = running.graphs() - {A, B, "urn:cityorchestra:merged", "urn:cityorchestra:state"}
+            left = running.graphs() - {A, B, HIDDEN, "urn:cityorchestra:state"}
             assert all(graph.startswith("urn:cityorchestra:staging:") for graph in left)
             current = store.current()
             assert current is not None
@@ -185,7 +186,7 @@ def test_a_publisher_that_is_killed_leaves_the_old_or_the_new_and_the_next_one_c
             store.publish(changes(folder, NEW))
             assert store.verify(deep=True) == ()
         assert held(running) == NEW
-        assert running.graphs() == {A, B, "urn:cityorchestra:merged", "urn:cityorchestra:state"}
+        assert running.graphs() == {A, B, HIDDEN, "urn:cityorchestra:state"}
         if code == 0:
             break
     assert code == 0

@@ -135,3 +135,47 @@ def test_a_mistake_in_the_settings_of_a_server_is_named(tmp_path: Path, old: str
     with pytest.raises(UsageError) as raised:
         load_territory(write(tmp_path, (TERRITORY + SERVER).replace(old, new)))
     assert said in str(raised.value)
+
+
+SERVICE = """
+[[sparql.service]]
+name = "far"
+address = "https://far.example/sparql"
+"""
+
+
+def test_services_that_queries_may_ask_are_read_with_their_limits(tmp_path: Path) -> None:
+    near = SERVICE.replace("far", "near").replace("https", "http") + 'private = true\nrows = 7\nlicence = "etalab-2.0"\n'
+    far, intranet = load_territory(write(tmp_path, TERRITORY + SERVICE + near, None)).services
+    assert (far.name, far.address, far.private) == ("far", "https://far.example/sparql", False)
+    assert (far.seconds, far.rows, far.max_bytes, far.at_once) == (5.0, 10_000, 10_000_000, 4)
+    assert (intranet.private, intranet.rows, intranet.licence) == (True, 7, "etalab-2.0")
+
+
+def test_no_service_may_be_asked_unless_one_is_named(tmp_path: Path) -> None:
+    assert load_territory(write(tmp_path, TERRITORY, None)).services == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("https:", "http:"),
+        ("https:", "file:"),
+        ("far.example", "user:secret@far.example"),
+        ("/sparql", "/sparql#x"),
+        ("/sparql", "/spa rql"),
+        ("/sparql", "/> } #"),
+        ('"far"', '"Far one"'),
+        ('name = "far"', 'name = "far"\nrows = 0'),
+        ('name = "far"', 'name = "far"\nseconds = -1.0'),
+        ('name = "far"', 'name = "far"\nrow = 5'),
+        ('name = "far"\n', ""),
+        ("[[sparql.service]]", "[[sparql.services]]"),
+        (SERVICE, SERVICE + SERVICE),
+    ],
+)
+def test_a_service_that_could_not_be_asked_safely_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_territory(write(tmp_path, TERRITORY + SERVICE.replace(old, new), None))
+    assert "territory.toml" in str(caught.value.place)
+    assert "secret" not in str(caught.value)

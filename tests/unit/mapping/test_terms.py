@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import re
+from decimal import Decimal
+
+import duckdb
 import pytest
 
 from cityorchestra_ld.errors import MappingError
+from cityorchestra_ld.mapping import terms
+from cityorchestra_ld.mapping.sql import text
 from cityorchestra_ld.mapping.terms import is_absolute_iri, is_language, parse_template
 
 
@@ -54,6 +61,39 @@ def test_typed_literals_are_written_in_canonical_form(bench, csv_rule, datatype,
     assert (bench.folder / "out.nq").read_text() == (
         f'<http://ex.org/1> <http://ex.org/p0> "{written}"^^<http://www.w3.org/2001/XMLSchema#{datatype}> .\n'
     )
+
+
+@pytest.mark.parametrize("datatype", [name for name, kind in terms.LEXICAL.items() if kind.quick])
+def test_the_quick_way_to_a_canonical_form_agrees_with_the_long_way(datatype):
+    kind = terms.LEXICAL[datatype]
+    letters = "2024-01-29" if datatype == "date" else "-+0159. e_"
+    cells = {"".join(cell) for length in range(1, 6) for cell in itertools.product(sorted(set(letters)), repeat=length)}
+    if datatype == "date":
+        cells = {f"20{cell[:2]}-{cell[2:4]}-2{cell[4:]}" for cell in cells if len(cell) > 3}
+    cells |= {cell + "0" * zeros for cell in ("-0.5", "12.25", "1.", "1" * 18, "1" * 40, "0." + "1" * 40) for zeros in range(3)}
+    with duckdb.connect(config={"threads": 1}) as database:
+        for macro in terms.MACROS:
+            database.execute(macro)
+        long = f"{kind.canonical}(x)" if kind.canonical else "x"
+        right = f"regexp_full_match(x, {text(kind.pattern)}) AND {kind.condition.format(x='x') if kind.condition else 'true'}"
+        database.execute("CREATE TABLE cells AS SELECT unnest($1::VARCHAR[]) AS x", [sorted(cells)])
+        quick = database.sql(f"FROM cells WHERE {kind.quick.format(x='x')}")
+        assert len(quick) > 100
+        assert quick.filter(f"NOT ({right}) OR {kind.short.format(x='x')} IS DISTINCT FROM {long}").fetchall() == []
+
+
+def test_canonical_decimals_are_the_numbers_that_were_written():
+    cells = ["".join(cell) for length in range(1, 7) for cell in itertools.product("-+0159.", repeat=length)]
+    with duckdb.connect(config={"threads": 1}) as database:
+        for macro in terms.MACROS:
+            database.execute(macro)
+        database.execute("CREATE TABLE cells AS SELECT unnest($1::VARCHAR[]) AS x", [cells])
+        pattern = text(terms.LEXICAL["decimal"].pattern)
+        found = database.sql(f"SELECT x, co_decimal(x) FROM cells WHERE regexp_full_match(x, {pattern})").fetchall()
+    assert len(found) > 10_000
+    for cell, written in found:
+        assert Decimal(written) == Decimal(cell)
+        assert re.fullmatch(r"0|-?[1-9][0-9]*|-?(0|[1-9][0-9]*)\.[0-9]*[1-9]", written)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import threading
 
 import pytest
 
+from cityorchestra_ld import outbound
 from cityorchestra_ld.errors import SourceError
 from cityorchestra_ld.model import Limits, SourceSpec
-from cityorchestra_ld.sources import guard, stage
+from cityorchestra_ld.outbound import check_url, is_public, public_addresses
+from cityorchestra_ld.sources import stage
 from cityorchestra_ld.sources.fetch import Policy, fetch
-from cityorchestra_ld.sources.guard import check_url, is_public, public_addresses
 
 BODY = b"code,nom\n35238,Rennes\n"
 LOCAL = Policy(allow_private=True, pause=0.01)
@@ -184,7 +185,7 @@ def test_a_url_into_our_own_network_is_refused_before_anything_is_sent(server, t
 
 def test_a_redirect_into_our_own_network_is_refused(monkeypatch, server, tmp_path):
     server.answers = [(302, {"Location": "http://inside.example/secret"}, b"")]
-    monkeypatch.setattr(guard, "is_public", lambda address: address == "127.0.0.1")  # the test server plays the public one
+    monkeypatch.setattr(outbound, "is_public", lambda address: address == "127.0.0.1")  # the test server plays the public one
     looked_up = socket.getaddrinfo
     monkeypatch.setattr(
         socket, "getaddrinfo",
@@ -211,7 +212,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch, tmp_pa
         raise OSError("not in a test")
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers.pop(0))
-    monkeypatch.setattr(guard, "create_connection", connect)
+    monkeypatch.setattr(outbound, "create_connection", connect)
     refused("http://rebind.example/f.csv", tmp_path, policy=Policy(attempts=1))
     assert connected == [("93.184.216.34", 80)]
     assert len(answers) == 1

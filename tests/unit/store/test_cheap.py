@@ -8,9 +8,8 @@ import pytest
 from cityorchestra_ld.model import Limits, View
 from cityorchestra_ld.store.asking import Asking
 from cityorchestra_ld.store.cheap import MOST, answer, is_cheap
-from cityorchestra_ld.store.generations import Merged
 from cityorchestra_ld.store.guard import inspect
-from cityorchestra_ld.store.merge import MERGED
+from cityorchestra_ld.store.hidden import HIDDEN, graph_of
 from cityorchestra_ld.store.reader import Reader
 
 CSV = "text/csv"
@@ -59,17 +58,17 @@ class Held(Reader):
 def held():
     store = ox.Store()
     node = ox.NamedNode
-    for graph, count in (("urn:g", 3), ("urn:h", 1), ("urn:large", MOST + 1), (MERGED, 4)):
+    for graph, count in (("urn:g", 3), ("urn:h", 1), ("urn:large", MOST + 1), (HIDDEN, 4)):
         for number in range(count):
-            store.add(ox.Quad(node("urn:a"), node("urn:p"), ox.Literal(f"{graph} {number}"), node(graph)))
+            store.add(ox.Quad(node("urn:a"), node("urn:p"), ox.Literal(f"{graph} {number}"), graph_of(graph)))
     return Held(store)
 
 
-def rows(held, *default, merged=None, text="SELECT ?o { <urn:a> ?p ?o }", most=None):
+def rows(held, *default, text="SELECT ?o { <urn:a> ?p ?o }", most=None):
     inspected, limits = inspect(text), Limits(result_rows=most or 10_000)
     view = View(default_graphs=default, named_graphs=())
     request = Asking(limits=limits, base=None).request(inspected, view, CSV, GENERATION, None, None)
-    found = answer(held, request, inspected, merged)
+    found = answer(held, request, inspected)
     return None if found is None else found.decode().split("\r\n")[1:-1]
 
 
@@ -81,8 +80,7 @@ def test_it_sees_the_default_graph_of_its_view_and_no_other(held):
     assert sorted(rows(held, "urn:g")) == ["urn:g 0", "urn:g 1", "urn:g 2"]
     assert rows(held, "urn:nothing") == []
     assert len(rows(held, "urn:g", text="SELECT ?o { <urn:a> ?p ?o } LIMIT 2")) == 2
-    merged = Merged(members=("urn:x",), sha256="", triples=4, beside="urn:h")
-    assert len(rows(held, MERGED, "urn:h", merged=merged)) == 5
+    assert len(rows(held, HIDDEN)) == 4
 
 
 def test_what_it_cannot_do_is_left_to_a_worker(held):

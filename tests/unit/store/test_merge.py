@@ -16,7 +16,8 @@ from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.model import Access, Generation, GraphChange, GraphInfo
 from cityorchestra_ld.store import EmbeddedStore, Pool, open_store
 from cityorchestra_ld.store.generations import Layout, read_manifest
-from cityorchestra_ld.store.merge import MERGED, default_graphs, merge
+from cityorchestra_ld.store.hidden import HIDDEN, graph_of
+from cityorchestra_ld.store.merge import default_graphs, merge
 from cityorchestra_ld.store.snapshots import keep_snapshot
 
 Change = Callable[..., GraphChange]
@@ -31,7 +32,7 @@ def plain_count(generation: Generation) -> int:
     """Count what a plain query of the public sees, with the lists that the workers get."""
     store = ox.Store.read_only(str(generation.path / "db"))
     names = default_graphs(view(generation.graphs), read_manifest(generation.path).merged)
-    result = store.query(COUNT, default_graph=[ox.NamedNode(name) for name in names], named_graphs=[])
+    result = store.query(COUNT, default_graph=[graph_of(name) for name in names], named_graphs=[])
     return int(next(result)[0].value)  # type: ignore[arg-type, union-attr]
 
 
@@ -52,21 +53,30 @@ def test_shared_triples_count_once_through_all_changes(store: EmbeddedStore, cha
     assert store.verify(deep=True) == ()
 
 
-def test_the_largest_graph_is_not_copied(store: EmbeddedStore, change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cityorchestra_ld.store.merge._LARGE", 50)
-    first = store.publish(
-        [change("a/large", *lines(*range(100))), change("b/small", *lines(200, 201, 0)), change("c/z", *lines(0))]
-    )
-    merged = read_manifest(first.path).merged
-    assert merged is not None
-    assert (merged.beside, merged.triples) == (first.graphs[0].graph, 2)
+def test_what_an_earlier_version_published_is_answered_and_followed(store: EmbeddedStore, change: Change) -> None:
+    """It kept the merge in a named graph, and left the triples of the largest graph out."""
+    first = store.publish([change("a/large", *lines(*range(100))), change("b/small", *lines(0, 200, 201))])
+    manifest = read_manifest(first.path)
+    assert manifest.merged is not None
+    named = ox.NamedNode("urn:cityorchestra:merged")
+    layout = Layout(store.root)
+    content = layout.root.with_name("merged.nt")
+    content.write_text("".join(f"{line}\n" for line in lines(200, 201)))
+    kept = keep_snapshot(layout, content, str)
+    database = ox.Store(str(first.path / "db"))
+    database.clear_graph(ox.DefaultGraph())
+    database.load(path=str(content), format=ox.RdfFormat.N_TRIPLES, to_graph=named)
+    database.flush()
+    del database
+    merged = {"members": manifest.merged.members, "sha256": kept.sha256, "triples": 2, "beside": first.graphs[0].graph}
+    written = msgspec.json.decode(msgspec.json.encode(manifest)) | {"merged": merged}
+    (first.path / "manifest.json").write_bytes(msgspec.json.encode(written))
     assert plain_count(first) == 102
-    second = store.publish([change("a/large", *lines(*range(5, 100), 200))])  # what was covered is seen again, once
-    assert plain_count(second) == 98
-    third = store.publish([change("a/large", *lines(1))])  # no longer most of it
-    merged = read_manifest(third.path).merged
-    assert (plain_count(third), merged and merged.beside) == (4, None)
-    assert all(store.verify(number, deep=True) == () for number in (1, 2, 3))
+    assert store.verify(1, deep=True) == ()
+    second = store.publish([change("c/other", *lines(201, 300))])
+    assert plain_count(second) == 103
+    assert read_manifest(second.path).method == "difference"
+    assert store.verify(2, deep=True) == ()
 
 
 @pytest.mark.parametrize("number", [50, 30_000])
@@ -100,13 +110,13 @@ def test_workers_answer_with_a_set_and_nobody_can_name_the_hidden_graph(store: E
             for text in (
                 COUNT,
                 "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }",
-                f"SELECT (COUNT(*) AS ?n) {{ GRAPH <{MERGED}> {{ ?s ?p ?o }} }}",
+                f"SELECT (COUNT(*) AS ?n) {{ GRAPH <{HIDDEN}> {{ ?s ?p ?o }} }}",
                 "SELECT ?n { GRAPH ?n {} }",
             ):
                 answer = await pool.query(text, view(made.graphs), "application/sparql-results+json")
                 rows = msgspec.json.decode(await answer.read())["results"]["bindings"]
                 found.append([row["n"]["value"].removeprefix("https://ld.cityorchestra.example/graph/data/") for row in rows])
-            named = view(made.graphs, asked_default=[MERGED], asked_named=[MERGED])
+            named = view(made.graphs, asked_default=[HIDDEN], asked_named=[HIDDEN])
             assert (named.default_graphs, named.named_graphs) == ((), ())
             return found
 
@@ -127,7 +137,7 @@ def test_the_hidden_graph_is_everything_once(tmp_path_factory: pytest.TempPathFa
     merged = merge(layout, graphs)
     everything = set().union(*contents)
     names = default_graphs(view(list(graphs.values())), merged)
-    total = sum(len(held[name]) for name in names if name != MERGED) + (merged.triples if merged else 0)
+    total = sum(len(held[name]) for name in names if name != HIDDEN) + (merged.triples if merged else 0)
     assert total == len(everything)
     assert (merged is None) == (sum(1 for numbers in contents if numbers) < 2)
 

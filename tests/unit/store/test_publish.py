@@ -172,7 +172,7 @@ def test_what_was_tampered_with_is_found(store: EmbeddedStore, change: Change) -
     assert len(shallow) == 3
     assert any("1 triples instead of 2" in problem for problem in shallow)
     assert any("x:secret" in problem for problem in shallow)
-    assert any("default graph" in problem for problem in shallow)
+    assert any("The default graph: 4 triples instead of 3" in problem for problem in shallow)
     assert any("content has changed" in problem.en for problem in store.verify(deep=True))
 
 

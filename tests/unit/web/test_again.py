@@ -111,7 +111,7 @@ def test_another_generation_answers_for_itself(make_city, publish_stops, tmp_pat
 def test_the_table_keeps_its_budget():
     table = AnswerCache(budget=100_000)
     for number in range(1000):
-        table.put(key_of(b"/doc/%d" % number, "http", "", [(b"accept", b"*/*")]), Whole(200, [], b"x" * 900, "document"))
+        table.put(key_of(b"/doc/%d" % number, "http", "", [(b"accept", b"*/*")]), Whole(200, b"", b"x" * 900, "document"))
     assert 0 < table.held <= 100_000
     assert table.get(key_of(b"/doc/999", "http", "", [(b"accept", b"*/*")])) is not None
     assert table.get(key_of(b"/doc/1", "http", "", [(b"accept", b"*/*")])) is None
@@ -185,6 +185,8 @@ def test_connections_give_known_answers_at_once_and_in_their_turn(city):
             mixed = request() + request("/doc/stop/none") + request() + request()
             found, _ = await talk(app, mixed)
             assert [status for status, _, _ in found] == [b"200", b"404", b"200", b"200"] and found[0] == found[2] == first
+            many, _ = await talk(app, request() * 40)
+            assert many == [first] * 40
             hits = table.hits
             (closing,), closed = await talk(app, request(DOC, "1.1", "GET", "Connection: close"))
             assert closed and closing[2] == first[2]

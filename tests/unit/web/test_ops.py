@@ -85,7 +85,7 @@ def test_a_bug_is_a_500_without_its_trace_and_can_be_found_in_the_log(city, monk
     monkeypatch.setattr(dereference, "document", broken)
     monkeypatch.setattr("cityorchestra_ld.web.sparql.read_request", broken)
     with TestClient(create_app(city), raise_server_exceptions=False) as client, caplog.at_level(logging.ERROR):
-        for path in ("/doc/stop/1001", "/sparql?query=ASK%7B%7D"):
+        for path in ("/doc/stop/1001?x=1", "/sparql?query=ASK%7B%7D"):
             for headers in ({}, BROWSER):
                 answer = client.get(path, headers=headers)
                 assert answer.status_code == 500

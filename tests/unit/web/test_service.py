@@ -323,7 +323,7 @@ def test_a_graph_is_read_by_its_name_its_path_or_as_the_default(client):
         ("/graph-store?graph=urn:x&default", 400),
         ("/graph-store?graph=urn:x&graph=urn:y", 400),
         ("/graph-store?graph=urn:none", 404),
-        ("/graph-store?graph=urn:cityorchestra:merged", 404),
+        ("/graph-store?graph=urn:cityorchestra:hidden", 404),
         (f"/graph-store?graph={SECRET}", 404),
         ("/graph-store/data/ville/../secret", 404),
         ("/graph-store?default&format=pdf", 406),

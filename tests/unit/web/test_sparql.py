@@ -361,3 +361,10 @@ def test_prefixes_and_unicode_survive_in_json(client):
         "value": "Plœuc-L'Hermitage",
         "xml:lang": "fr",
     }
+
+
+def test_without_any_allowed_service_the_refusal_says_how_to_allow_one(client):
+    answer = client.get("/sparql", params={"query": "SELECT * { SERVICE <https://far.example/> { ?s ?p ?o } }"})
+    assert answer.status_code == 400
+    assert "[[sparql.service]]" in answer.json()["hint"]
+    assert "BasicFederatedQuery" not in client.get("/sparql", headers={"Accept": "text/turtle"}).text

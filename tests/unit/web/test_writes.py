@@ -55,7 +55,7 @@ def test_a_graph_is_written_and_a_malformed_body_harms_nothing(site):
     [
         ("https://id.example/graph/data/ville/stops", "text/turtle", 9, 403),  # another's dataset
         ("https://id.example/graph/catalog", "text/turtle", 9, 403),  # made by the software
-        ("urn:cityorchestra:merged", "text/turtle", 9, 403),
+        ("urn:cityorchestra:hidden", "text/turtle", 9, 403),
         (IDEA, "text/csv", 9, 415),
         (IDEA, "application/trig", 9, 415),
         (IDEA, "text/turtle; charset=latin-1", 9, 415),

@@ -1,14 +1,12 @@
-"""Open connections to public addresses only: what a mapping or a partner writes must not reach our own network."""
+"""Open connections to public addresses only: what a mapping, a partner or a query names must not reach our own network."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import Any, Final, cast
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
@@ -107,26 +105,13 @@ class _GuardedHTTPS(HTTPSConnection):
         return _connect(self)
 
 
-class _GuardedHTTPPool(HTTPConnectionPool):
+class GuardedHTTPPool(HTTPConnectionPool):
+    """Connections over http to public addresses."""
+
     ConnectionCls = _GuardedHTTP
 
 
-class _GuardedHTTPSPool(HTTPSConnectionPool):
+class GuardedHTTPSPool(HTTPSConnectionPool):
+    """Connections over https to public addresses."""
+
     ConnectionCls = _GuardedHTTPS
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        pools = cast(Any, self).poolmanager
-        pools.pool_classes_by_scheme = {"http": _GuardedHTTPPool, "https": _GuardedHTTPSPool}
-
-
-def session(*, allow_private: bool = False) -> requests.Session:
-    """Make a session without stored credentials; unless told otherwise it connects to public addresses only."""
-    made = requests.Session()
-    made.trust_env = False  # no .netrc; proxies and certificates are given by the caller
-    if not allow_private:
-        for scheme in ("http://", "https://"):
-            made.mount(scheme, _Adapter(max_retries=0))
-    return made
