@@ -26,6 +26,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from urllib.parse import quote
 
+from bench.asking import ask
 from bench.serve_data import BASE, make_territory, publish, readings, write_city
 from bench.serve_peers import City
 
@@ -84,13 +85,7 @@ def behave(port: int, count: int, seed: int, stop: Event, said: Connection) -> N
             ("small SELECT", f"/sparql?query={quote(query)}", "application/sparql-results+json"),
         ):
             began = time.perf_counter()
-            try:
-                connection.request("GET", path, headers={"Accept": accept})
-                answer = connection.getresponse()
-                body, status = answer.read(), answer.status
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                body, status = repr(error).encode(), 0
+            status, body = ask(connection, path, accept)
             waits.append((began, kind, time.perf_counter() - began))
             if status != 200 or b"reading" not in body.lower():
                 wrong.append(f"{kind}: {status} {body[:200]!r}")

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from bench.asking import ask
 from bench.hostile import percentile
 from bench.serve_data import BASE, make_territory
 from bench.serve_peers import City
@@ -83,14 +84,7 @@ class Clients:
             kind, path, accept = self._question(number, n)
             may = self.allowed
             began = time.perf_counter()
-            try:
-                connection.request("GET", path, headers={"Accept": accept})
-                answer = connection.getresponse()
-                body, status = answer.read(), answer.status
-            except (OSError, http.client.HTTPException) as error:
-                connection.close()
-                self.wrong.append(f"{kind}: {error!r}")
-                continue
+            status, body = ask(connection, path, accept)
             now = time.perf_counter()
             self.waits.append((began, kind, now - began))
             versions = self._versions(kind, n, status, body)

@@ -16,9 +16,8 @@ import pyoxigraph as ox
 
 from cityorchestra_ld.courtesy import stand_back
 from cityorchestra_ld.store import frames
-from cityorchestra_ld.store.frames import Settings
-from cityorchestra_ld.store.sandbox import deny_network, die_with_parent
-from cityorchestra_ld.store.worker_main import Line, failure, work
+from cityorchestra_ld.store.sandbox import deny_network
+from cityorchestra_ld.store.worker_main import Line, failure, settings_from, work
 
 _EVERYTHING: Final = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
 
@@ -77,10 +76,8 @@ def _split(requests: socket.socket, store: ox.Store) -> int:
 
 
 def _worker(line: Line, store: ox.Store) -> int:
-    payload = line.receive()
-    if payload is not None:
-        settings = msgspec.json.decode(payload, type=Settings)
-        die_with_parent(settings.parent)
+    settings = settings_from(line)
+    if settings is not None:
         if settings.touch:
             cast("ox.QuerySolutions", store.query(_EVERYTHING)).serialize(format=ox.QueryResultsFormat.CSV)
         work(line, settings, store)
@@ -90,11 +87,9 @@ def _worker(line: Line, store: ox.Store) -> int:
 def main(arguments: list[str]) -> int:
     """Load the generation that comes on the socket of the first argument, then serve the socket of the second."""
     line, requests = Line(int(arguments[0])), socket.socket(fileno=int(arguments[1]))
-    payload = line.receive()
-    if payload is None:
+    settings = settings_from(line)
+    if settings is None:
         return 0
-    settings = msgspec.json.decode(payload, type=Settings)
-    die_with_parent(settings.parent)
     try:
         store = _load(Path(settings.generation) / "db")
     except (OSError, SyntaxError, ValueError) as error:

@@ -262,14 +262,22 @@ def work(line: Line, settings: Settings, store: ox.Store) -> None:
     thread.join()
 
 
+def settings_from(line: Line) -> Settings | None:
+    """Hear from the parent what to do, and end with it from now on; nothing when it is gone already."""
+    payload = line.receive()
+    if payload is None:
+        return None
+    settings = msgspec.json.decode(payload, type=Settings)
+    die_with_parent(settings.parent)
+    return settings
+
+
 def main(arguments: list[str]) -> int:
     """Serve queries on the socket whose descriptor is the only argument."""
     line = Line(int(arguments[0]))
-    payload = line.receive()
-    if payload is None:
+    settings = settings_from(line)
+    if settings is None:
         return 0
-    settings = msgspec.json.decode(payload, type=Settings)
-    die_with_parent(settings.parent)
     try:
         store = ox.Store.read_only(str(Path(settings.generation) / "db"))
     except OSError as error:

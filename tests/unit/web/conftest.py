@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pyoxigraph as ox
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from cityorchestra_ld.catalog import dcat
@@ -224,6 +228,29 @@ def publish(territory: Territory, stops: str) -> None:
         territory.state / "store", territory.limits, keep=territory.keep_generations, base_iri=territory.base_iri
     ) as store:
         store.publish(changes)
+
+
+@contextmanager
+def _serving(app, **settings):
+    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on", **settings))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        ends = time.monotonic() + 10
+        while not server.started and time.monotonic() < ends:
+            time.sleep(0.02)
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(10)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """Serve an application with uvicorn: `with serving(app) as port`."""
+    return _serving
 
 
 @pytest.fixture(scope="session")

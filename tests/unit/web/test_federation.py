@@ -8,10 +8,8 @@ import importlib.util
 import json
 import logging
 import random
-import socket
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -19,7 +17,6 @@ from urllib.parse import parse_qs
 import msgspec
 import pyoxigraph as ox
 import pytest
-import uvicorn
 from starlette.testclient import TestClient
 
 from cityorchestra_ld.model import Access, GraphChange, GraphInfo, RemoteService
@@ -61,21 +58,6 @@ def publish(territory, triples, secret=()):
         changes.append(GraphChange(info=info, content=file))
     with open_store(territory.state / "store", territory.limits, keep=2, base_iri=territory.base_iri) as store:
         store.publish(changes)
-
-
-@contextmanager
-def serving(app):
-    """Serve an ASGI application on a free port of this machine."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on"))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not server.started and time.monotonic() < deadline:
-            time.sleep(0.02)
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        thread.join(10)
 
 
 class Scripted:
@@ -120,7 +102,7 @@ SECRET = (ox.Triple(N("http://x/hidden"), P, ox.Literal("nobody sees this")),)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(tmp_path_factory, serving):
     """Serve a territory that may ask a second one of ours and a scripted service; both on this machine."""
     root = tmp_path_factory.mktemp("federation")
     there = make(root / "there", "there", THERE)
@@ -417,7 +399,7 @@ def _cases():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_process")
-def test_answers_over_two_servers_of_ours_are_those_of_one_store(tmp_path):
+def test_answers_over_two_servers_of_ours_are_those_of_one_store(tmp_path, serving):
     cases, chance = _cases(), random.Random(2026)
 
     def some():

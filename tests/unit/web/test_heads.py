@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
-import time
 
 import pytest
-import uvicorn
 
 from cityorchestra_ld.web.app import create_app
 from cityorchestra_ld.web.connection import connections
 
 
 @pytest.fixture(scope="module")
-def port(city):
-    """Serve the city as `cityorchestra serve` does, on a free port."""
+def port(city, serving):
+    """Serve the city as `cityorchestra serve` does."""
     app = create_app(city)
-    kind = connections(app.again, lambda _: False)
-    server = uvicorn.Server(uvicorn.Config(app, http=kind, log_level="critical", lifespan="on"))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        ends = time.monotonic() + 10
-        while not server.started and time.monotonic() < ends:
-            time.sleep(0.02)
-        yield listening.getsockname()[1]
-        server.should_exit = True
-        thread.join(10)
-    assert not thread.is_alive()
+    with serving(app, http=connections(app.again, lambda _: False)) as port:
+        yield port
 
 
 def answer(port: int, *pieces: bytes) -> tuple[int, bytes]:

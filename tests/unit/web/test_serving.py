@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager
 from urllib.parse import urlencode
 
 import pytest
-import uvicorn
 
 from cityorchestra_ld.web.app import create_app
 
@@ -19,22 +18,11 @@ COUNT = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l }"
 
 
 @pytest.fixture(scope="module")
-def served(city):
-    """Serve the city with uvicorn on a free port; give the application and the port."""
+def served(city, serving):
+    """Serve the city; give the application and the port."""
     app = create_app(city)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="on"))
-    listening = socket.socket()
-    listening.bind(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.02)
-    yield app, listening.getsockname()[1]
-    server.should_exit = True
-    thread.join(10)
-    listening.close()
-    assert not thread.is_alive()
+    with serving(app) as port:
+        yield app, port
 
 
 @contextmanager
