@@ -16,7 +16,7 @@ BASE = "http://city.example/"
 GRAPH = BASE + "graph/bench"
 
 
-def ours(folder: Path, out: Path, graph: str | None = None) -> dict[str, object]:
+def ours(folder: Path, out: Path, graph: str | None = None, *, spark: bool = False) -> dict[str, object]:
     """Stage, check and map, as the command does."""
     from dataclasses import replace
 
@@ -33,6 +33,8 @@ def ours(folder: Path, out: Path, graph: str | None = None) -> dict[str, object]
     with Checks() as checks:
         tables = {n: open_loose(replace(spec, path=folder / n), work, limits, checks=checks) for n, spec in specs.items()}
         staged = time.perf_counter()
+        if spark:
+            from cityorchestra_ld.mapping.spark import materialize_on_spark as materialize
         report = materialize(plan, tables, out, default_graph=graph, settle=checks.settle)
     shutil.rmtree(work)
     return {"stage": staged - start, "map": time.perf_counter() - staged, "lines": report.quads}
@@ -117,13 +119,17 @@ def publish(folder: Path, out: Path) -> dict[str, object]:
     }  # fmt: skip
 
 
+def spark(folder: Path, out: Path) -> dict[str, object]:
+    return ours(folder, out, spark=True)
+
+
 def quads(folder: Path, out: Path) -> dict[str, object]:
     return ours(folder, out, GRAPH)
 
 
 ENGINES = {
     "cityorchestra": ours, "quads": quads, "morph-kgc": morph, "sdm-rdfizer": sdm, "tarka-rdf": tarka, "load": load,
-    "publish": publish,
+    "publish": publish, "spark": spark,
 }  # fmt: skip
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import duckdb
 from cityorchestra_ld.errors import CityOrchestraError, MappingError, Place, Text
 from cityorchestra_ld.mapping.diagnose import explain_failure
 from cityorchestra_ld.mapping.expressions import Check
+from cityorchestra_ld.mapping.pieces import followed, join, line_ends
 from cityorchestra_ld.mapping.plan import Plan, TriplesMap
 from cityorchestra_ld.mapping.relations import Rows, UnknownReferenceError, ViewError
 from cityorchestra_ld.mapping.sql import Lit, all_of, concat, text
@@ -208,7 +208,7 @@ def _run(opened: Workspace, part: Path, default_graph: str | None) -> MapReport:
             raise _lost_records(opened.tables[name], counts[0], expected)
         per_map.update({compiled.map.name: count for compiled, count in zip(unit.maps, counts[1:], strict=True)})
         pieces.append(piece)
-    _join(pieces, part)
+    join(pieces, part)
     return MapReport(quads=sum(per_map.values()), records=records, per_map=per_map)
 
 
@@ -233,13 +233,14 @@ def _execute(opened: Workspace, unit: Unit, piece: Path) -> tuple[int, ...]:
         early = beside.submit(opened.beside(counting)) if counting and unit.rows.kind == "csv" else None
         written = None
         if any(compiled.lines for compiled in unit.maps):
-            written = opened.execute(f"COPY ({unit.statement}) TO {text(str(piece))} {_RAW}").fetchone()
+            with followed(piece):
+                written = opened.execute(f"COPY ({unit.statement}) TO {text(str(piece))} {_RAW}").fetchone()
     if counting is None:
         lost = (unit.least or 0) - int(written[0]) if written else 0
         return ((opened.expected(unit.source)[1] or 0) - lost, *known)
     if written and _one_line_each(opened, unit, int(written[0])):
         records = int(written[0])
-        return (records, *(_line_ends(piece) if compiled.lines else 0 for compiled in unit.maps))
+        return (records, *(line_ends(piece) if compiled.lines else 0 for compiled in unit.maps))
     records, *counts = (early.result() if early else opened.execute(counting).fetchone()) or (0,)
     return (int(records), *(before + int(count) for before, count in zip(known, counts, strict=True)))
 
@@ -248,11 +249,6 @@ def _one_line_each(opened: Workspace, unit: Unit, written: int) -> bool:
     """Tell whether every JSON record gave lines, of one triples map: counting line ends is then cheaper than reading again."""
     speaking = sum(bool(compiled.lines) for compiled in unit.maps)
     return unit.rows.kind == "json" and speaking == 1 and written == opened.expected(unit.source)[1]
-
-
-def _line_ends(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
 
 
 def _lost_records(table: Table, count: int, expected: int) -> MappingError:
@@ -265,20 +261,6 @@ def _lost_records(table: Table, count: int, expected: int) -> MappingError:
         place=Place(file=table.label),
         hint=Text("Vérifiez le délimiteur et les guillemets du fichier.", "Check the delimiter and the quotes of the file."),
     )
-
-
-def _join(pieces: Iterable[Path], part: Path) -> None:
-    """Make one file of the pieces; the first is renamed, the others are copied after it."""
-    existing = [piece for piece in pieces if piece.exists()]
-    existing.sort(key=lambda piece: -piece.stat().st_size)
-    if not existing:
-        part.write_bytes(b"")
-        return
-    existing[0].replace(part)
-    with part.open("ab") as out:
-        for piece in existing[1:]:
-            with piece.open("rb") as source:
-                shutil.copyfileobj(source, out, 1 << 20)
 
 
 def disk_error(error: Exception, path: Path) -> CityOrchestraError:

@@ -32,6 +32,7 @@ _ACCEPTED: Final = frozenset({
 _FRENCH: Final = frozenset("àâäçéèêëîïôöùûüÿœæñÀÂÄÇÉÈÊËÎÏÔÖÙÛÜŸŒÆ«»’‘“”–—…°²³€·\u00a0ßáíóúãõ½¼×µ")
 _SAMPLE: Final = 1 << 18
 _CHUNK: Final = 1 << 20
+_BEHIND: Final = 4  # chunks that wait to be written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +100,7 @@ def receive(chunks: Iterable[bytes], label: str, target: Path) -> Received:
 
 @contextmanager
 def _keeping(target: Path, digest: hashlib._Hash) -> Iterator[Callable[[bytes], None]]:
-    """Write and digest chunks in another thread, one behind the caller."""
+    """Write and digest chunks in another thread, a few behind the caller."""
     with target.open("wb") as out, ThreadPoolExecutor(1) as beside:
 
         def work(chunk: bytes) -> None:
@@ -109,8 +110,8 @@ def _keeping(target: Path, digest: hashlib._Hash) -> Iterator[Callable[[bytes], 
         waiting: list[Future[None]] = []
 
         def keep(chunk: bytes) -> None:
-            if waiting:
-                waiting.pop().result()
+            if len(waiting) == _BEHIND:
+                waiting.pop(0).result()
             waiting.append(beside.submit(work, chunk))
 
         yield keep

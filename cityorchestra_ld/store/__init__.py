@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # names are imported when they are first used: a query worker starts without the pool, the pool without zstd
     from cityorchestra_ld.store.answers import Answer
     from cityorchestra_ld.store.frames import End, Head
-    from cityorchestra_ld.store.generations import Hold, current_generation, kept_generations, read_generation
+    from cityorchestra_ld.store.generations import Hold, current_generation, kept_generations, published_mark, read_generation
     from cityorchestra_ld.store.guard import Inspected, inspect
     from cityorchestra_ld.store.once import query_once
     from cityorchestra_ld.store.opening import store_of
@@ -23,14 +23,14 @@ if TYPE_CHECKING:  # names are imported when they are first used: a query worker
 
 __all__ = [
     "Answer", "EmbeddedStore", "End", "Gone", "Head", "Hold", "Inspected", "Pool", "Reader", "RemoteStore", "Residence",
-    "Store", "copy_of", "current_generation", "find_gone", "inspect", "kept_generations", "open_store", "query_once",
-    "read_generation", "residence", "sandbox_available", "store_of",
+    "Store", "copy_of", "current_generation", "find_gone", "inspect", "kept_generations", "open_store", "published_mark",
+    "query_once", "read_generation", "residence", "sandbox_available", "store_of",
 ]  # fmt: skip
 
 _HOMES = {
     "answers": ("Answer",),
     "frames": ("End", "Head"),
-    "generations": ("Hold", "current_generation", "kept_generations", "read_generation"),
+    "generations": ("Hold", "current_generation", "kept_generations", "published_mark", "read_generation"),
     "guard": ("Inspected", "inspect"),
     "tombstones": ("Gone", "find_gone"),
     "opening": ("store_of",),

@@ -52,7 +52,7 @@ class Answer:
         self.head = Head(kind="solutions", media_type=request.media_type)
         self.end: End | None = None
         self.generation = worker.generation
-        self._worker = worker
+        self.worker = worker
         self._text = text  # as the client wrote it: errors point into this, not into what the worker runs
         self._request = request
         self._patience = patience
@@ -64,18 +64,49 @@ class Answer:
         self._released = False
         self._failure: CityOrchestraError | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._since: float | None = None  # when the worker was asked, while somebody hears of the answer by a call
+        self._heard: Callable[[], None] | None = None
+        self._came = False
+
+    def ask(self, heard: Callable[[], None]) -> None:
+        """Ask, and call back once when something came; what did not come yet may then be waited for by `begin`."""
+        self._since, self._heard = asyncio.get_running_loop().time(), heard
+        self.worker.listen(self._hear)
+        self.worker.ask(self._request)
+
+    def _hear(self) -> None:
+        if self.worker.has_frame or self.worker.closed:
+            heard = self._heard
+            self.stop_hearing()
+            self._take_frames()
+            if heard is not None:
+                heard()
+
+    def stop_hearing(self) -> None:
+        """Call nobody any more."""
+        if self._since is not None and self._heard is not None:
+            self.worker.listen(None)
+            self._left -= asyncio.get_running_loop().time() - self._since
+            self._heard = None
 
     async def begin(self) -> None:
         """Ask, and wait for the head; what goes wrong before the first byte is raised here."""
-        self._worker.ask(self._request)
+        if self._since is None:
+            self.worker.ask(self._request)
         try:
-            await self._next_frame()
+            if not self._came:
+                await self._next_frame()
         except asyncio.CancelledError:
             self._finish(reusable=False)
             raise
         if self._failure is not None:
             raise self._failure
         self._watch()
+
+    @property
+    def released(self) -> bool:
+        """Tell whether the worker is free again."""
+        return self._released
 
     @property
     def whole(self) -> bool:
@@ -125,8 +156,8 @@ class Answer:
         loop = asyncio.get_running_loop()
         before = loop.time()
         try:
-            if not self._worker.has_frame:
-                await self._worker.wait(max(0.0, min(self._left, self._ends_at - before)))
+            if not self.worker.has_frame:
+                await self.worker.wait(max(0.0, min(self._left, self._ends_at - before)))
         except TimeoutError:
             self._left -= loop.time() - before
             self._fail(deadline_error(self._patience.seconds))
@@ -136,11 +167,20 @@ class Answer:
             self._fail(self._failure or gone_error(memory=error.memory))
             return
         self._left -= loop.time() - before
-        while self._worker.has_frame and not self._released:
-            self._take(*self._worker.pop())
+        self._take_frames()
+
+    def _take_frames(self) -> None:
+        while self.worker.has_frame and not self._released:
+            self._came = True
+            self._take(*self.worker.pop())
 
     def _take(self, kind: bytes, payload: bytes) -> None:
-        if kind == frames.DATA:
+        if kind == frames.WHOLE:
+            found, self.end, body = frames.opened(payload)
+            self.head = Head(kind=found, media_type=self._request.media_type, row_limit=self._request.rows)
+            self._chunks.extend((body,) if body else ())
+            self._finish(reusable=not self.end.retire)
+        elif kind == frames.DATA:
             self._chunks.append(payload)
         elif kind == frames.HEAD:
             self.head = msgspec.json.decode(payload, type=Head)
@@ -159,7 +199,7 @@ class Answer:
         self._unwatch()
         if not self._released:
             self._released = True
-            self._release(self._worker, reusable, self.end.seconds if self.end else None)
+            self._release(self.worker, reusable, self.end.seconds if self.end else None)
             if self._spent is not None:
                 self._spent(self._patience.seconds - self._left)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,20 @@ from cityorchestra_ld.store.guard import Inspected
 from cityorchestra_ld.store.merge import default_graphs
 
 _UNLIMITED: Final = 2**62
+
+
+@dataclass(slots=True, kw_only=True)
+class Question:
+    """A query, who asks it, and what its answer may be."""
+
+    inspected: Inspected
+    view: View | Callable[[Generation], View]
+    media_type: str
+    seconds: float
+    client: str = ""
+    rows: int | None = None
+    spent: Callable[[float], None] | None = None
+    searches: Searches | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +51,7 @@ class Asking:
         """Make the request for a query on a generation, of at most so many rows, with what it searches by name."""
         rows = min(self.limits.result_rows, most or _UNLIMITED)
         own = inspected.form == "SELECT" and inspected.limit is not None and inspected.limit <= rows
-        default = default_graphs(view, merged)
+        default = _default(view, merged)
         named = view.named_graphs if searches is not None or inspected.joined or "GRAPH" in inspected.text.upper() else ()
         return Request(
             text=inspected.capped(rows),
@@ -51,6 +65,21 @@ class Asking:
             searches=searches and msgspec.structs.replace(searches, default_graphs=view.default_graphs),
             triples=_triples(generation, (*default, *named)) if len(default) > 1 else 0,
         )
+
+
+class _Last:
+    """The view that was asked for last, which nearly everybody has, and its default graphs."""
+
+    view: View | None = None
+    merged: Merged | None = None
+    graphs: list[str]
+
+
+def _default(view: View, merged: Merged | None) -> list[str]:
+    if _Last.view is not view or _Last.merged is not merged:
+        _Last.graphs = default_graphs(view, merged)
+        _Last.view, _Last.merged = view, merged
+    return _Last.graphs
 
 
 def _triples(generation: Generation, graphs: Sequence[str]) -> int:

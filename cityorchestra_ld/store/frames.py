@@ -15,6 +15,11 @@ READY, HEAD, DATA, END, ERROR = b"R", b"H", b"D", b"Z", b"E"
 ResultKind = Literal["solutions", "boolean", "graph"]
 ErrorKind = Literal["syntax", "evaluation", "memory", "format", "store", "names"]
 
+WHOLE: Final = b"W"  # a small answer at once: its head, its end and its bytes
+_WHOLE: Final = struct.Struct("!Bqd")  # kind of result, truncated, retire; rows; seconds
+_KINDS: Final[tuple[ResultKind, ...]] = ("solutions", "boolean", "graph")
+_NONE: Final = -1
+
 
 class Settings(msgspec.Struct, frozen=True):
     """What a worker is told once, before it opens its generation."""
@@ -61,7 +66,7 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, omit_defaults=True):
     """One query for a worker; both graph lists are always there."""
 
     text: str
@@ -106,3 +111,23 @@ class End:
 def frame(kind: bytes, payload: bytes) -> bytes:
     """Put a payload in a frame."""
     return HEADER.pack(kind, len(payload)) + payload
+
+
+def whole(kind: ResultKind, end: End, body: bytes) -> bytes:
+    """
+    Put a whole answer in a frame.
+
+    >>> end = End(rows=None, truncated=True, seconds=0.5)
+    >>> opened(whole("graph", end, b"<a> <b> <c> .")[HEADER.size :]) == ("graph", end, b"<a> <b> <c> .")
+    True
+    """
+    flags = _KINDS.index(kind) | end.truncated << 2 | end.retire << 3
+    payload = _WHOLE.pack(flags, _NONE if end.rows is None else end.rows, end.seconds)
+    return b"".join((HEADER.pack(WHOLE, len(payload) + len(body)), payload, body))
+
+
+def opened(payload: bytes) -> tuple[ResultKind, End, bytes]:
+    """Take a whole answer out of the payload of its frame."""
+    flags, rows, seconds = _WHOLE.unpack_from(payload)
+    end = End(rows=None if rows == _NONE else rows, truncated=bool(flags & 4), retire=bool(flags & 8), seconds=seconds)
+    return _KINDS[flags & 3], end, payload[_WHOLE.size :]

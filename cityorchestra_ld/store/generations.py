@@ -190,6 +190,15 @@ def read_generation(path: Path) -> Generation:
     )
 
 
+def published_mark(root: Path) -> tuple[int, int] | None:
+    """Return what is another after each publication in a store folder, without reading anything; nothing before the first."""
+    try:
+        found = Layout(root).pointer.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
 def current_generation(root: Path) -> Generation | None:
     """Return the generation that is published in a store folder, or nothing; reads two small files."""
     layout = Layout(root)

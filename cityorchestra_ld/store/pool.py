@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
 from cityorchestra_ld.errors import StoreError
 from cityorchestra_ld.model import Generation, Limits, View
 from cityorchestra_ld.store.answers import Answer, EngineStoppedError, Patience
-from cityorchestra_ld.store.asking import Asking
+from cityorchestra_ld.store.asking import Asking, Question
 from cityorchestra_ld.store.guard import Inspected, inspect
 from cityorchestra_ld.store.held import Held, keep_task
+from cityorchestra_ld.store.quick import Quicks, Told
 from cityorchestra_ld.store.searching import searches_of
 from cityorchestra_ld.store.serialization import rdf_format, results_format
 from cityorchestra_ld.store.template import Template
-from cityorchestra_ld.store.waiting import FairQueue, QueueFullError, Spending, closing, crowded, full
+from cityorchestra_ld.store.turns import Turns
+from cityorchestra_ld.store.waiting import crowded
 from cityorchestra_ld.store.workers import QueryWorker
 
 _LOG = logging.getLogger(__name__)
@@ -28,7 +31,6 @@ _LOOK_AGAIN: Final = 0.05  # seconds
 _SHORT: Final = 0.5  # seconds after which another worker is started beside a query
 _LONG: Final = 2.0  # seconds after which a query gives way to other processes
 _RESTART: Final = 0.5  # seconds of work that a worker costs which has to be replaced
-_MUCH: Final = 2.0  # seconds of work, of late, from which a client costs much
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +67,22 @@ class Pool:
         self._base = base
         self._asking = Asking(limits=self._limits, base=base)
         self._stall = stall_seconds
-        self._idle: deque[QueryWorker] = deque()
+        self._turns = Turns(size, self._limits.max_waiting)
         self._workers: set[QueryWorker] = set()
-        self._spending = Spending()
-        self._queue: FairQueue[QueryWorker] = FairQueue(self._limits.max_waiting, self._offer, self._spending.of)
-        self._costly: set[QueryWorker] = set()  # that answer short queries of clients that cost much
         self._held: dict[int, Held] = {}
         self._long: dict[QueryWorker, _Long] = {}
         self._timers: dict[QueryWorker, asyncio.TimerHandle] = {}
         self._respawning: set[asyncio.Task[None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
-        self._closed = True
         self._asked: dict[QueryWorker, tuple[str, float]] = {}
         self._starting: Counter[int] = Counter()  # by generation
-        self._typical = 0.1  # seconds that an answer takes, smoothed
 
     # --- life -------------------------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        self._closed = False
+        self._turns.closed = False
+        self._quicks = Quicks(self._turns)
         try:
             await self._populate(self._generation)
         except BaseException:
@@ -99,17 +97,17 @@ class Pool:
 
     async def close(self) -> None:
         """Kill all workers; whoever waits is sent away."""
-        self._closed = True
+        self._turns.closed = True
         for task in self._respawning:
             task.cancel()
         await asyncio.gather(*self._respawning, return_exceptions=True)
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._queue.fail(closing())
+        self._turns.close()
         for worker in list(self._workers):
             self._discard(worker)
-        self._idle.clear()
+        self._turns.clear()
         await asyncio.gather(*self._stopping)
         for held in self._held.values():
             await held.close()
@@ -134,7 +132,7 @@ class Pool:
     @property
     def idle(self) -> int:
         """Count the workers that wait for a query."""
-        return len(self._idle)
+        return len(self._turns.idle)
 
     @property
     def long(self) -> int:
@@ -144,7 +142,7 @@ class Pool:
     @property
     def waiting(self) -> int:
         """Count the queries that wait for a worker."""
-        return len(self._queue)
+        return self._turns.waiting
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -154,7 +152,7 @@ class Pool:
     async def switch(self, generation: Generation) -> None:
         """Serve another generation from now on; queries under way finish on the old one."""
         async with self._switching:
-            if self._closed or generation.number == self._generation.number:
+            if self._turns.closed or generation.number == self._generation.number:
                 return
             await self._populate(generation)
 
@@ -176,11 +174,10 @@ class Pool:
 
     def _put_in_place(self, workers: Sequence[QueryWorker]) -> None:
         """Let these workers take new queries, no others."""
-        for old in list(self._idle):
+        for old in self._turns.clear():
             self._discard(old)
-        self._idle.clear()
         for worker in workers:
-            self._offer(worker)
+            self._turns.offer(worker)
 
     async def _start(self, generation: Generation, fresh: Template | None = None) -> QueryWorker:
         template = fresh or await self._held[generation.number].template()
@@ -215,7 +212,7 @@ class Pool:
         return whole
 
     def _serves(self, generation: Generation) -> bool:
-        return not self._closed and generation.number == self._generation.number
+        return not self._turns.closed and generation.number == self._generation.number
 
     def _fits(self, worker: QueryWorker) -> bool:
         """Tell whether a worker may take new queries: not when it reads the disk and others have the generation in memory."""
@@ -233,6 +230,7 @@ class Pool:
         client: str = "",
         rows: int | None = None,
         spent: Callable[[float], None] | None = None,
+        begun: Answer | None = None,
     ) -> Answer:
         """
         Answer a query within a view; return once the first bytes are there.
@@ -241,61 +239,82 @@ class Pool:
         when too many wait, QueryTimeoutError at the deadline or the memory limit. A failure after the first byte is raised by
         the iteration. A `view` that is a function is made for the very generation that answers: a publication may come between,
         and its graphs may be open to others. `client` names who asks, so that nobody fills the queue alone; `rows` lowers the
-        row limit; `spent` hears once how many seconds the engine worked.
+        row limit; `spent` hears once how many seconds the engine worked; `begun` is what `ask` told of the same query.
         """
         inspected = query if isinstance(query, Inspected) else inspect(query, self._limits)
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
-        searches = await searches_of(inspected.text, self._prefixes.get("co"), self._base)
-        seconds = min(deadline or math.inf, self._limits.query_seconds)
+        question = Question(
+            inspected=inspected, view=view, media_type=media_type, client=client, rows=rows, spent=spent,
+            seconds=min(deadline or math.inf, self._limits.query_seconds),
+            searches=await searches_of(inspected.text, self._prefixes.get("co"), self._base),
+        )  # fmt: skip
+        answer = begun
         while True:
-            worker = await self._acquire(client, seconds)
+            while answer is None:
+                answer = self._put(question, await self._turns.take(client, question.seconds))
             try:
-                seen = view(worker.generation) if callable(view) else view
-            except BaseException:
-                self._released_unused(worker)
-                raise
-            merged = self._held[worker.generation.number].merged
-            request = self._asking.request(inspected, seen, media_type, worker.generation, merged, rows, searches)
-            answer = Answer(worker, inspected.text, request, Patience(seconds, self._stall), self._released, spent)
-            try:
-                return await self._begun(answer, worker, client)
+                return await self._begun(answer, client)
             except EngineStoppedError:
+                worker, answer = answer.worker, None
                 held = self._held.get(worker.generation.number)
                 if not worker.resident or (held is not None and not await held.is_lost()):
                     raise
 
-    async def _begun(self, answer: Answer, worker: QueryWorker, client: str) -> Answer:
+    def ask(
+        self, inspected: Inspected, view: Callable[[Generation], View], media_type: str, *, client: str,
+        spent: Callable[[float], None], told: Told,
+    ) -> bool:  # fmt: skip
+        """
+        Put a query that searches nothing to a worker, without a task; tell whether that is so: too many may wait.
+
+        `told` hears once what came, from here or later. What it hears of may be given to `query` as begun, which goes on.
+        """
+        question = Question(
+            inspected=inspected, view=view, media_type=media_type, client=client, spent=spent,
+            seconds=self._limits.query_seconds,
+        )  # fmt: skip
+        return self._quicks.ask(client, question.seconds, partial(self._put, question), told)
+
+    def _put(self, question: Question, worker: QueryWorker) -> Answer | None:
+        """Make the answer that a worker is to give; nothing when it has ended meanwhile."""
+        if not worker.alive:
+            self._turns.lost(worker)
+            self._replace(worker)
+            return None
+        view, generation = question.view, worker.generation
+        try:
+            seen = view(generation) if callable(view) else view
+        except BaseException:
+            self._released_unused(worker)
+            raise
+        request = self._asking.request(
+            question.inspected, seen, question.media_type, generation, self._held[generation.number].merged, question.rows,
+            question.searches,
+        )  # fmt: skip
+        self._asked[worker] = (question.client, asyncio.get_running_loop().time())
+        patience = Patience(question.seconds, self._stall)
+        return Answer(worker, question.inspected.text, request, patience, self._released, question.spent)
+
+    async def _begun(self, answer: Answer, client: str) -> Answer:
         """Ask, and return once the first bytes are there."""
-        began = asyncio.get_running_loop().time()
-        long = _Long(client, answer)
-        self._asked[worker] = (client, began)
-        self._timers[worker] = asyncio.get_running_loop().call_later(_SHORT, self._takes_long, worker, long)
+        loop, worker = asyncio.get_running_loop(), answer.worker
+        began = loop.time()
+        if not answer.released:
+            self._timers[worker] = loop.call_later(_SHORT, self._takes_long, worker, _Long(client, answer))
         await answer.begin()
-        self._typical += (asyncio.get_running_loop().time() - began - self._typical) * 0.1
+        self._turns.took(loop.time() - began)
         return answer
 
-    async def _acquire(self, client: str, seconds: float) -> QueryWorker:
-        while True:
-            free = self._idle and (self._room or self._spending.of(client) <= _MUCH)
-            worker = self._take(client) if free else await self._wait(client, seconds)
-            if worker.alive:
-                return worker
-            self._costly.discard(worker)
-            self._replace(worker)
-
-    async def _wait(self, client: str, seconds: float) -> QueryWorker:
-        if self._closed:
-            raise closing()
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._queue.wait(client)
-        except (QueueFullError, TimeoutError):
-            raise full(self._typical * (len(self._queue) + 1) / self._size) from None
-
     def _takes_long(self, worker: QueryWorker, query: _Long) -> None:
-        """Let a query go on beside the others; when too many do, the client that has most of them loses its newest."""
-        self._timers[worker] = asyncio.get_running_loop().call_later(_LONG - _SHORT, worker.give_way)
-        self._costly.discard(worker)
+        """
+        Let a query go on beside the others; when too many do, the client that has most of them loses its newest.
+
+        It gives way later; that of a client which costs much does so now, and to everybody.
+        """
+        if self._turns.lost(worker):
+            worker.give_way(to_all=True)
+        else:
+            self._timers[worker] = asyncio.get_running_loop().call_later(_LONG - _SHORT, worker.give_way)
         self._long[worker] = query
         if len(self._long) > self._limits.long_queries:
             clients = [other.client for other in self._long.values()]
@@ -303,7 +322,7 @@ class Pool:
             next(other for other in reversed(self._long.values()) if other.client == heaviest).answer.interrupt(crowded())
         if worker in self._long:
             self._fill(worker.generation)
-        self._dispatch()
+        self._turns.dispatch()
 
     def _released(self, worker: QueryWorker, reusable: bool, seconds: float | None) -> None:
         """Hear from an answer that it is done with its worker, and how long that computed if it came to its end."""
@@ -313,44 +332,22 @@ class Pool:
         client, began = self._asked.pop(worker)
         if seconds is None:
             seconds = asyncio.get_running_loop().time() - began
-        self._spending.add(client, seconds if reusable else seconds + _RESTART)
-        self._costly.discard(worker)
+        self._turns.worked(client, seconds if reusable else seconds + _RESTART)
+        self._turns.lost(worker)
         if self._long.pop(worker, None) is not None and (worker.gives_way or self._ready(worker.generation) > self._size + 1):
             reusable = False  # what gives way cannot be hurried again; and one worker more than needed is enough
-        if reusable and worker.alive and self._fits(worker):
-            self._offer(worker)
+        if reusable and not worker.closed and self._fits(worker):
+            self._turns.offer(worker)
         else:
             self._replace(worker)
-            self._dispatch()
+            self._turns.dispatch()
 
     def _released_unused(self, worker: QueryWorker) -> None:
         """Take back a worker that was asked nothing."""
         if self._fits(worker):
-            self._offer(worker)
+            self._turns.offer(worker)
         else:
             self._replace(worker)
-
-    @property
-    def _room(self) -> bool:
-        """Tell whether a client that costs much may have a worker: one is kept for the others."""
-        return len(self._costly) < max(1, self._size - 1)
-
-    def _offer(self, worker: QueryWorker) -> None:
-        self._costly.discard(worker)
-        self._idle.append(worker)
-        self._dispatch()
-
-    def _dispatch(self) -> None:
-        """Give idle workers to those who wait."""
-        while self._idle and (client := self._queue.offer(self._idle[-1], math.inf if self._room else _MUCH)) is not None:
-            self._take(client)
-
-    def _take(self, client: str) -> QueryWorker:
-        """Take the idle worker that answered last, whose memory is nearest to the processor, for a client."""
-        worker = self._idle.pop()
-        if self._spending.of(client) > _MUCH:
-            self._costly.add(worker)
-        return worker
 
     def _discard(self, worker: QueryWorker) -> None:
         if worker in self._workers:

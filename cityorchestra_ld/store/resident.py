@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import select
+import subprocess
+import sys
 import threading
 import time
-import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, cast
 
+import msgspec
 import pyoxigraph as ox
 
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation, Limits
+from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.generations import read_manifest
+from cityorchestra_ld.store.pieces_main import NUMBER, Order, piece_of
+from cityorchestra_ld.store.sandbox import child_environment
 from cityorchestra_ld.territory import Resident
 
-_EACH: Final = 400  # bytes of a triple in memory
+_EACH: Final = 430  # bytes of a triple in memory
 _SHARE: Final = 4  # a quarter of the memory of the machine may be taken, unless the setting says otherwise
-_PIECE: Final = 20_000  # triples of one piece; letting one go stops the process for some milliseconds
-_PIECES: Final = 64
+_PIECE: Final = 2_000  # triples of one piece; letting one go stops the process for a quarter of a millisecond
+_PAUSE: Final = 0.002  # seconds between two of these
+_LOOK_UP: Final = 0.1  # seconds between two looks whether the copy is still wanted
 _GROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_GROUP: Final = Path("/proc/self/cgroup")
 
@@ -104,11 +109,11 @@ class Copy:
     """
     All named graphs of one generation in memory, without the hidden one, in pieces by subject.
 
-    Only look-ups by subject are faster here than on disk, so there are no others. There are pieces because the engine holds the
-    interpreter while it frees a store, which takes a third of a second for a million triples.
+    Only look-ups by subject are faster here than on disk, so there are no others. The pieces are small because the engine holds
+    the interpreter while it frees a store, which takes a third of a second for a million triples.
     """
 
-    def __init__(self, pieces: list[ox.Store]) -> None:
+    def __init__(self, pieces: Sequence[ox.Store]) -> None:
         self._pieces = tuple(pieces)
 
     def quads(
@@ -122,7 +127,7 @@ class Copy:
         pieces = self._pieces
         if not pieces:
             raise StoreError(Text("Ce lecteur est fermé.", "This reader is closed."))
-        piece = pieces[zlib.crc32(subject.value.encode()) % len(pieces)]
+        piece = pieces[piece_of(subject.value.encode(), len(pieces))]
         return iter(piece.quads_for_pattern(subject, predicate, object_, graph))
 
     def close(self) -> None:
@@ -130,75 +135,83 @@ class Copy:
         pieces, self._pieces = list(self._pieces), ()
         while pieces:
             pieces.pop()
-            time.sleep(0.001)  # others run meanwhile
+            time.sleep(_PAUSE)  # others run meanwhile
 
 
 def copy_of(generation: Generation, stop: threading.Event) -> Copy | None:
     """
     Copy a generation into memory, beside everything else that runs; nothing when `stop` is set meanwhile.
 
-    Raises StoreError when it cannot be read or is not what was published.
+    Another process cuts it into pieces: here nothing is done but to load them, for which the engine leaves the interpreter to
+    others. Raises StoreError when the generation cannot be read or is not what was published.
     """
-    count = max(1, min(_PIECES, generation.triples // _PIECE))
-    pieces: list[ox.Store] = []
+    count = max(1, generation.triples // _PIECE)
+    order = Order(
+        parent=os.getpid(),
+        database=str(generation.path / "db"),
+        graphs=tuple(info.graph for info in generation.graphs),
+        triples=generation.triples,
+        pieces=count,
+    )
+    pieces = [ox.Store()] * count
     try:
-        with ExitStack() as stack:
-            files = [cast("BinaryIO", stack.enter_context(tempfile.TemporaryFile())) for _ in range(count)]
-            _sort(generation, files, stop)
-            for file in files:
-                if stop.is_set():
-                    raise BrokenPipeError
-                pieces.append(ox.Store())
-                pieces[-1].bulk_load(path=f"/proc/self/fd/{file.fileno()}", format=ox.RdfFormat.N_QUADS, lenient=True)
-                file.close()
+        for number, lines in _cut(order, stop):
+            pieces[number] = ox.Store()
+            pieces[number].load(lines, ox.RdfFormat.N_QUADS, lenient=True)
     except (OSError, SyntaxError, ValueError) as error:
         Copy(pieces).close()
-        if stop.is_set():
-            return None
         raise StoreError(
             Text(f"La génération n'entre pas en mémoire : {error}", f"The generation cannot be brought into memory: {error}")
         ) from None
-    return Copy(pieces)
+    copy = Copy(pieces)
+    if stop.is_set():
+        copy.close()
+        return None
+    return copy
 
 
-def _sort(generation: Generation, files: list[BinaryIO], stop: threading.Event) -> None:
-    """Write the graphs of a generation into files by subject; raise ValueError unless all that was published is there."""
-    sorter = _Sorter(files, stop)
-    disk = ox.Store.read_only(str(generation.path / "db"))
-    for info in generation.graphs:
-        sorter.begin(info.graph)
-        disk.dump(cast("BinaryIO", sorter), ox.RdfFormat.N_TRIPLES, from_graph=ox.NamedNode(info.graph))
-    if sorter.lines != generation.triples:
-        raise ValueError(f"{sorter.lines} / {generation.triples}")
-    for file in files:
-        file.flush()
+def _cut(order: Order, stop: threading.Event) -> Iterator[tuple[int, bytes]]:
+    """Have another process cut a generation into pieces; end early when `stop` is set. Raises OSError when it cannot."""
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "cityorchestra_ld.store.pieces_main"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env=child_environment(),
+    ) as process:
+        try:
+            asked, answer = cast("BinaryIO", process.stdin), cast("BinaryIO", process.stdout)
+            with asked:
+                asked.write(msgspec.json.encode(order))
+            while (frame := _frame(answer, stop)) is not None and frame[0] != frames.END:
+                kind, payload = frame
+                if kind == frames.ERROR:
+                    raise OSError(payload.decode())
+                yield int.from_bytes(payload[:NUMBER], "big"), payload[NUMBER:]
+        finally:
+            process.kill()
 
 
-class _Sorter:
-    """A file to the engine: puts each line of a graph into the file of its subject, as N-Quads."""
+def _frame(answer: BinaryIO, stop: threading.Event) -> tuple[bytes, bytes] | None:
+    head = _exactly(answer, frames.HEADER.size, stop)
+    if head is None:
+        return None
+    kind, size = frames.HEADER.unpack(head)
+    payload = _exactly(answer, size, stop)
+    return None if payload is None else (kind, payload)
 
-    def __init__(self, files: list[BinaryIO], stop: threading.Event) -> None:
-        self._files = files
-        self._stop = stop
-        self._graph = b""
-        self._rest = b""
-        self.lines = 0
 
-    def begin(self, graph: str) -> None:
-        """Take the lines of this graph from now on."""
-        self._graph = f"<{graph}> .\n".encode()
-
-    def write(self, data: bytes) -> int:
-        """Take a piece of the dump; raise BrokenPipeError when nobody wants it any more."""
-        if self._stop.is_set():
-            raise BrokenPipeError  # not InterruptedError: the engine would try again, for ever
-        lines = (self._rest + bytes(data)).split(b"\n")
-        self._rest = lines.pop()
-        files, count, graph, crc = self._files, len(self._files), self._graph, zlib.crc32
-        for line in lines:
-            files[crc(line[1 : line.index(b">")]) % count].write(line[:-1] + graph)
-        self.lines += len(lines)
-        return len(data)
-
-    def flush(self) -> None:
-        """Do nothing; files are flushed when they are read."""
+def _exactly(answer: BinaryIO, size: int, stop: threading.Event) -> bytes | None:
+    """Read so many bytes; nothing when `stop` is set before they are there. Raises OSError when they never come."""
+    held = bytearray()
+    while len(held) < size:
+        while not select.select([answer], [], [], _LOOK_UP)[0]:
+            if stop.is_set():
+                return None
+        part = answer.read(size - len(held))
+        if stop.is_set():
+            return None
+        if not part:
+            raise BrokenPipeError("the process that cuts it ended")
+        held += part
+    return bytes(held)

@@ -112,7 +112,7 @@ def child_environment() -> dict[str, str]:
     a limit on address space would then end a process that uses little.
     """
     said = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return said | {"MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1"}
+    return said | {"MALLOC_ARENA_MAX": "3", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def limit_memory(megabytes: int) -> None:

@@ -32,6 +32,11 @@ _ESCAPED: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", r
 _CHARS: Final = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 
 
+def may_search(text: str) -> bool:
+    """Tell whether it is worth looking for searches in a text."""
+    return _PERHAPS.search(text) is not None
+
+
 def find_searches(text: str, space: str, base: str | None = None) -> Searches | None:
     """
     Find the searches of a query whose own vocabulary is `space`; nothing when there is none.

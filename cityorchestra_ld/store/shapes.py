@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cityorchestra_ld.model import Limits
@@ -18,13 +18,20 @@ from cityorchestra_ld.store.cheap import is_cheap
 from cityorchestra_ld.store.guard import Inspected
 from cityorchestra_ld.store.lexer import Token, tokens
 from cityorchestra_ld.store.lookups import Lookup, lookup_of
+from cityorchestra_ld.store.searching import may_search
 
 _HOLE: Final = re.compile(r"""(<[^<>"'{}()|^`\\\x00-\x20\x7f-\xa0]+>|"[^<>"'{}()\\\x00-\x1f]+")""")
 _LONGEST: Final = 2_000  # characters of a query
 _WIDEST: Final = 4  # bytes of a character
 _REMEMBERED: Final = 500
+_VOLATILE: Final = re.compile(r"\b(NOW|RAND|UUID|STRUUID|BNODE)\s*\(", re.IGNORECASE)
 _DECIDING: Final = frozenset(("BASE", "FROM", "NAMED", "PREFIX", "SERVICE", "VERSION"))
 _COMPARED: Final = frozenset(")}]>")  # after one of these, the engine may read `<` as less-than
+
+
+def is_volatile(text: str) -> bool:
+    """Tell whether the answer to a query may change from one moment to the next."""
+    return _VOLATILE.search(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,11 @@ class Shape:
     first: Inspected
     lookup: Lookup | None  # that answers them
     small: bool  # whether they are cheap
+    volatile: bool  # no hole has a parenthesis in it
+    searching: bool  # perhaps, whatever is in the holes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Seen:
     """A query of a known shape, and what is in its holes, with their brackets or quotes."""
 
@@ -51,12 +60,16 @@ class Seen:
         if self.text == first.text:
             return first
         shift, span, tail = len(self.text) - len(first.text), first.limit_span, first.tail
-        return replace(
-            first,
-            text=self.text,
+        return Inspected(
+            text=self.text, form=first.form, prefixes=first.prefixes, limit=first.limit,
             limit_span=(span[0] + shift, span[1] + shift) if span else None,
             tail=None if tail is None else tail + shift,
-        )
+        )  # fmt: skip
+
+    @property
+    def searching(self) -> bool:
+        """Tell whether this may be a query that searches by name: a mark of that never lies across the edge of a hole."""
+        return self.shape.searching or may_search("".join(self.filled))
 
 
 class Shapes:
@@ -94,7 +107,9 @@ class Shapes:
         holes = _holes(inspected)
         if holes is not None:
             lookup = lookup_of(inspected, holes, self._base)
-            self._known[_cut(inspected.text)[0]] = Shape(inspected, lookup, is_cheap(inspected))
+            key, _ = _cut(inspected.text)
+            marks = is_volatile(inspected.text), may_search("".join(key[:-1]))
+            self._known[key] = Shape(inspected, lookup, is_cheap(inspected), *marks)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, cast
@@ -14,7 +15,7 @@ from typing import Final, cast
 import msgspec
 import pyoxigraph as ox
 
-from cityorchestra_ld.courtesy import stand_back
+from cityorchestra_ld.courtesy import be_idle
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.sandbox import deny_network
 from cityorchestra_ld.store.worker_main import Line, failure, settings_from, work
@@ -37,7 +38,7 @@ def _load(database: Path) -> ox.Store:
     os.close(writing)
     store = ox.Store()
     try:
-        with ThreadPoolExecutor(1, initializer=stand_back) as behind:
+        with ThreadPoolExecutor(1, initializer=be_idle) as behind:
             pipe = f"/proc/self/fd/{reading}"
             behind.submit(store.bulk_load, path=pipe, format=ox.RdfFormat.N_QUADS, lenient=True).result()
     finally:
@@ -52,7 +53,7 @@ def _dump(database: Path, writing: int) -> None:
     """Write a store into a pipe, and end, whatever happens: nothing of the template may run twice."""
     status = 1
     try:
-        stand_back()
+        be_idle()
         with os.fdopen(writing, "wb") as pipe:
             ox.Store.read_only(str(database)).dump(pipe, ox.RdfFormat.N_QUADS)
         status = 0
@@ -80,8 +81,25 @@ def _worker(line: Line, store: ox.Store) -> int:
     if settings is not None:
         if settings.touch:
             cast("ox.QuerySolutions", store.query(_EVERYTHING)).serialize(format=ox.QueryResultsFormat.CSV)
+        _occupy_arena()
         work(line, settings, store)
     return 0
+
+
+def _occupy_arena() -> None:
+    """
+    Let a thread that does nothing have the part of the heap that the generation lies in (mallopt(3), M_ARENA_MAX).
+
+    The thread that answers would get it otherwise, and look for room between a million small pieces at every step.
+    """
+    ready = threading.Event()
+    threading.Thread(target=_rest, args=(ready,), daemon=True, name="arena").start()
+    ready.wait()
+
+
+def _rest(ready: threading.Event) -> None:
+    ready.set()
+    threading.Event().wait()
 
 
 def main(arguments: list[str]) -> int:

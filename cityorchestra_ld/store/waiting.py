@@ -7,17 +7,31 @@ import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from cityorchestra_ld.errors import BusyError, Text
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 _HALF_LIFE: Final = 60.0
 _REMEMBERED: Final = 10_000  # clients
 
 
 class QueueFullError(Exception):
     """Nobody else may wait."""
+
+
+class Waiter(Protocol[T_contra]):
+    """Who waits for something: a future, or anything that takes what a future takes."""
+
+    def done(self) -> bool:
+        """Tell whether this one waits no more."""
+
+    def set_result(self, item: T_contra, /) -> None:
+        """Take what there is."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Hear that there is nothing."""
 
 
 class Spending:
@@ -52,18 +66,15 @@ class FairQueue(Generic[T]):
         self._give_back = give_back
         self._cost = cost
         self._count = 0
-        self._clients: OrderedDict[str, deque[asyncio.Future[T]]] = OrderedDict()
+        self._clients: OrderedDict[str, deque[Waiter[T]]] = OrderedDict()
 
     def __len__(self) -> int:
         return self._count
 
     async def wait(self, client: str) -> T:
         """Wait for an offer; raise QueueFullError when too many wait already."""
-        if self._count >= self._size:
-            raise QueueFullError
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._clients.setdefault(client, deque()).append(future)
-        self._count += 1
+        self.enter(client, future)
         try:
             return await future
         except asyncio.CancelledError:
@@ -71,38 +82,54 @@ class FairQueue(Generic[T]):
                 self._give_back(future.result())  # offered in the very moment the waiter left
             raise
         finally:
-            self._forget(client, future)
+            self.leave(client, future)
 
-    def offer(self, item: T, most: float = math.inf) -> str | None:
-        """Give an item to the client whose turn it is, if that cost at most so much; return who took it, if anybody did."""
-        while self._clients:
-            client = min(self._clients, key=self._cost)  # the first of equals
-            if self._cost(client) > most:
-                return None
-            waiting = self._clients.pop(client)
-            future = waiting.popleft()
-            self._count -= 1
-            if waiting:
-                self._clients[client] = waiting  # to the end of the round
-            if not future.done():
-                future.set_result(item)
-                return client
-        return None
+    def enter(self, client: str, waiter: Waiter[T]) -> None:
+        """Let somebody wait; raise QueueFullError when too many do already."""
+        if self._count >= self._size:
+            raise QueueFullError
+        self._clients.setdefault(client, deque()).append(waiter)
+        self._count += 1
 
-    def fail(self, error: Exception) -> None:
-        """Send everybody away."""
-        for waiting in self._clients.values():
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
-
-    def _forget(self, client: str, future: asyncio.Future[T]) -> None:
+    def leave(self, client: str, waiter: Waiter[T]) -> None:
+        """Forget somebody who may still wait."""
         waiting = self._clients.get(client)
-        if waiting is not None and future in waiting:
-            waiting.remove(future)
+        if waiting is not None and waiter in waiting:
+            waiting.remove(waiter)
             self._count -= 1
             if not waiting:
                 del self._clients[client]
+
+    def next(self, most: float = math.inf) -> tuple[str, Waiter[T]] | None:
+        """Return who is next, if that client cost at most so much; nobody, if nobody waits."""
+        while self._clients:
+            client = next(iter(self._clients)) if len(self._clients) == 1 else min(self._clients, key=self._cost)
+            if most < math.inf and self._cost(client) > most:
+                return None
+            waiting = self._clients.pop(client)
+            waiter = waiting.popleft()
+            self._count -= 1
+            if waiting:
+                self._clients[client] = waiting  # to the end of the round
+            if not waiter.done():
+                return client, waiter
+        return None
+
+    def offer(self, item: T, most: float = math.inf) -> str | None:
+        """Give an item to the client whose turn it is, if that cost at most so much; return who took it, if anybody did."""
+        turn = self.next(most)
+        if turn is None:
+            return None
+        turn[1].set_result(item)
+        return turn[0]
+
+    def fail(self, error: Exception) -> None:
+        """Send everybody away."""
+        everybody, self._clients, self._count = self._clients, OrderedDict(), 0
+        for waiting in everybody.values():
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_exception(error)
 
 
 # --- what those are told who cannot wait ------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.exact import Datasets
 from cityorchestra_ld.store.frames import ErrorKind, Failure, Request, ResultKind, Settings
 from cityorchestra_ld.store.functions import functions_for
-from cityorchestra_ld.store.hidden import graph_of
+from cityorchestra_ld.store.hidden import Graph, graph_of
 from cityorchestra_ld.store.rows import RowCounter, row_counter
 from cityorchestra_ld.store.sandbox import deny_network, die_with_parent, limit_memory
 from cityorchestra_ld.store.serialization import results_format, write_statements
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _STACK = 256 * 1024 * 1024  # deep plans recurse; the guard bounds nesting, this bounds the rest
 _KEPT_NODES = 10_000
+_SMALL = 4_096  # bytes that nearly every request fits in
+_QUICK = 0.01  # seconds of an answer that cannot have taken much memory
+_SOME = 64  # of such answers, after which memory is looked at all the same
 
 
 class Line:
@@ -50,7 +53,7 @@ class Line:
         held, start = self._held, frames.HEADER.size
         end = start
         while len(held) < end or len(held) < (end := start + frames.HEADER.unpack_from(held)[1]):
-            part = os.read(self._descriptor, frames.CHUNK)
+            part = os.read(self._descriptor, _SMALL if end - len(held) < _SMALL else frames.CHUNK)
             if not part:
                 return None
             held += part
@@ -83,25 +86,32 @@ class _Answer:
         """Do nothing; frames go out when they are full."""
 
     def finish(self, triples: int | None, limit: int, *, more: bool, retire: bool) -> None:
-        """Send the rest and the end."""
-        rest = self._pending()
+        """Send the rest and the end; all of it in one frame when nothing was sent yet."""
+        head, data = self._head, b"".join(self._parts)
+        if self._counter and data:
+            self._counter.see(data)
         rows = self._counter.rows if self._counter else triples
         truncated = more or (self._counter is not None and self._counter.rows >= limit)
         end = frames.End(rows=rows, truncated=truncated, retire=retire, seconds=time.process_time() - self._began)
-        self._line.send(rest + frames.frame(frames.END, msgspec.json.encode(end)))
+        if head is not None and not head.search_limit:
+            self._line.send(frames.whole(head.kind, end, data))
+        else:
+            self._line.send(self._framed(data) + frames.frame(frames.END, msgspec.json.encode(end)))
 
     def _pending(self) -> bytes:
         data = b"".join(self._parts)
         self._parts.clear()
         self._size = 0
+        if self._counter:
+            self._counter.see(data)
+        return self._framed(data)
+
+    def _framed(self, data: bytes) -> bytes:
+        """Put data in a frame, behind the head if that was not sent yet."""
         out = b""
         if self._head is not None:
             out, self._head = frames.frame(frames.HEAD, msgspec.json.encode(self._head)), None
-        if data:
-            if self._counter:
-                self._counter.see(data)
-            out += frames.frame(frames.DATA, data)
-        return out
+        return out + frames.frame(frames.DATA, data) if data else out
 
 
 class _Counted:
@@ -129,7 +139,8 @@ class Worker:
         self._line = line
         self._settings = settings
         self._store = store
-        self._nodes: dict[str, ox.NamedNode] = {}
+        self._nodes: dict[str, Graph] = {}
+        self._quick = 0  # answers since memory was looked at
         self._datasets = Datasets(store)
         self._began = 0.0
         self._before = _peak() if settings.resident else 0
@@ -164,8 +175,8 @@ class Worker:
 
     def _answer(self, request: Request) -> None:
         self._began, self._cut = time.process_time(), 0
-        default = [graph_of(name) for name in request.default_graphs]
-        named = [self._node(name) for name in request.named_graphs]
+        default = [self._graph(name) for name in request.default_graphs]
+        named = [node for name in request.named_graphs if isinstance(node := self._graph(name), ox.NamedNode)]
         asked = self._datasets.choose(default, named, request.triples)
         text = self._text(request)
         result = asked.store.query(
@@ -213,16 +224,20 @@ class Worker:
         self._cut = searching.MOST if cut else 0
         return text
 
-    def _node(self, name: str) -> ox.NamedNode:
+    def _graph(self, name: str) -> Graph:
         node = self._nodes.get(name)
         if node is None:
             if len(self._nodes) >= _KEPT_NODES:
                 self._nodes.clear()
-            node = self._nodes[name] = ox.NamedNode(name)
+            node = self._nodes[name] = graph_of(name)
         return node
 
     def _has_grown(self) -> bool:
         """Tell whether a query ever took more than half of the memory; freed memory does not always go back."""
+        self._quick += 1
+        if self._quick < _SOME and time.process_time() - self._began < _QUICK:
+            return False
+        self._quick = 0
         half = self._before + self._settings.memory_mb * 500_000
         if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 <= half:
             return False

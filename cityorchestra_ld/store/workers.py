@@ -10,12 +10,12 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import msgspec
 
-from cityorchestra_ld.courtesy import give_way
+from cityorchestra_ld.courtesy import follow, give_way
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import frames
@@ -76,6 +76,7 @@ class QueryWorker(asyncio.Protocol):
         self._paused = False
         self._closed = False
         self._wake: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | SplitOff | None = None
         self._said = -1
@@ -148,6 +149,7 @@ class QueryWorker(asyncio.Protocol):
             stderr=self._said,
             env=child_environment(),
         )
+        follow(self._process.pid)
 
     def _split(self, template: Template, theirs: socket.socket) -> None:
         self._said = _open_words()
@@ -170,15 +172,20 @@ class QueryWorker(asyncio.Protocol):
         while self._process is not None and self._process.poll() is None:
             await asyncio.sleep(0.005)
 
-    def give_way(self) -> None:
-        """Let other processes run first from now on."""
+    def give_way(self, *, to_all: bool = False) -> None:
+        """Let other processes run first from now on; with `to_all`, work only when no other does."""
         self.gives_way = True
-        give_way(self.pid)
+        give_way(self.pid, to_all=to_all)
 
     @property
     def alive(self) -> bool:
         """Tell whether the worker can take a query."""
         return not self._closed and self._process is not None and self._process.poll() is None
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the line to the worker is cut."""
+        return self._closed
 
     @property
     def resident(self) -> bool:
@@ -247,6 +254,14 @@ class QueryWorker(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Cut what arrives into frames (asyncio.Protocol)."""
         buffer = self._buffer
+        size = frames.HEADER.size
+        if not buffer and len(data) >= size:
+            kind, length = frames.HEADER.unpack_from(data)
+            if len(data) == size + length:  # as nearly always
+                self._frames.append((kind, data[size:]))
+                self._waiting += length
+                self._notify()
+                return
         buffer += data
         start = 0
         while len(buffer) - start >= frames.HEADER.size:
@@ -268,7 +283,13 @@ class QueryWorker(asyncio.Protocol):
         self._closed = True
         self._notify()
 
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Call this whenever something came, or the worker ended; one that listens does not wait."""
+        self._listener = listener
+
     def _notify(self) -> None:
+        if self._listener is not None:
+            self._listener()
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
         self._wake = None

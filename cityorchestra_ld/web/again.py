@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cityorchestra_ld.web.service import Service
     from cityorchestra_ld.web.snapshot import Snapshot
-    from cityorchestra_ld.web.sparql import Asked
+    from cityorchestra_ld.web.spot import Plain
     from cityorchestra_ld.web.watching import Watch
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
@@ -43,6 +43,7 @@ EVERYWHERE: Final[tuple[tuple[bytes, bytes], ...]] = (
     ),
 )
 ASKED: Final = "cityorchestra.asked"  # in a scope: the query that was read
+BEGAN: Final = "cityorchestra.began"  # in a scope: when its request came, if it was not given to the application at once
 DIRECT: Final = "cityorchestra.direct"  # in a scope: what sends a whole answer, if that can be done at once
 SENT: Final = "cityorchestra.sent"  # in a scope: status and size of an answer that was sent so
 _LOOKED: Final = "cityorchestra.looked"  # in a scope for which nothing was found
@@ -129,7 +130,7 @@ class Again:
         service: Service,
         watch: Watch,
         first: Callable[[Snapshot, Key], Whole | None],
-        asked: Callable[[Snapshot, Key, str], Whole | Asked | None],
+        asked: Callable[[Snapshot, Key, str], Whole | Plain | None],
     ) -> None:
         self._service = service
         self._watch = watch
@@ -148,7 +149,7 @@ class Again:
         scope[_LOOKED], scope[ASKED] = True, found
         return None
 
-    def _find(self, address: bytes, scheme: str, root: str, headers: RawHeaders, client: str) -> Whole | Asked | None:
+    def _find(self, address: bytes, scheme: str, root: str, headers: RawHeaders, client: str) -> Whole | Plain | None:
         snapshot = self._service.open_snapshot
         key = key_of(address, scheme, root, headers) if snapshot else None
         if snapshot is None or key is None:

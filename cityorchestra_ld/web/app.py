@@ -36,6 +36,7 @@ from cityorchestra_ld.web import (
 )
 from cityorchestra_ld.web.again import ASKED, DIRECT, EVERYWHERE, SENT, Again, head_of
 from cityorchestra_ld.web.api import QueryApi
+from cityorchestra_ld.web.direct import Direct
 from cityorchestra_ld.web.downloads import Downloads
 from cityorchestra_ld.web.first import First
 from cityorchestra_ld.web.http_ import Answer, Ask, ask_from, redirect
@@ -105,6 +106,7 @@ class CityService(FastAPI):
     queried: ASGIApp
     watch: Watch
     again: Again
+    direct: Direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request: identifiers at once, everything else through the routes."""
@@ -143,11 +145,11 @@ class CityService(FastAPI):
 
     async def ask(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer for `/sparql` without the cost of a route."""
-        known = self.endpoint.recall(scope) if scope["method"] == "GET" else None
+        asked = scope[ASKED].judged() if scope.get(ASKED) else None
+        known = self.endpoint.recall(scope) if scope["method"] == "GET" and not (asked and asked.begun) else None
         if known is not None:
             await self._send_and_keep(scope, self.service.open_snapshot, known, send)
             return
-        asked = scope.get(ASKED)
         try:
             response = await (self.endpoint.with_query(asked) if asked else self.endpoint.answer(Request(scope, receive)))
         except CityOrchestraError as error:
@@ -343,7 +345,9 @@ def create_app(territory: Territory) -> CityService:
     )
     app.service, app.watch = service, Watch(service)
     app.endpoint = Endpoint(service)
-    app.again = Again(service, app.watch, First(service.site), Spot(service, app.endpoint).find)
+    spot = Spot(service, app.endpoint)
+    app.again = Again(service, app.watch, First(service.site), spot.find)
+    app.direct = Direct(service, app.endpoint, spot, app.watch)
     _operations(app)
     exports = add_service(app, service, app.endpoint)
     apis = QueryApi(service)

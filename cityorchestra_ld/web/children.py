@@ -7,6 +7,7 @@ import contextlib
 import sys
 from typing import Final
 
+from cityorchestra_ld.courtesy import follow
 from cityorchestra_ld.errors import QueryTimeoutError, Text
 from cityorchestra_ld.store.sandbox import child_environment
 
@@ -50,6 +51,7 @@ async def run_child(module: str, message: bytes, seconds: float) -> bytes:
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         env=child_environment(),
     )  # fmt: skip
+    follow(process.pid)
     try:
         async with asyncio.timeout(seconds):
             said, _ = await process.communicate(message)

@@ -8,7 +8,8 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from cityorchestra_ld.web.again import DIRECT, EVERYWHERE, Again, Whole, head_of
+from cityorchestra_ld.web.again import ASKED, DIRECT, EVERYWHERE, Again, Whole, head_of
+from cityorchestra_ld.web.direct import Direct
 from cityorchestra_ld.web.heads import BoundedHeads
 from cityorchestra_ld.web.http_ import new_request_id
 
@@ -22,6 +23,7 @@ class Connection(BoundedHeads):
     """One connection (RFC 9112)."""
 
     again: Again
+    direct: Direct
     trusts: Callable[[str], bool]
     _given = 0  # answers to requests that came together
 
@@ -36,7 +38,7 @@ class Connection(BoundedHeads):
         known = self._known()
         if known is None:
             super().on_head()
-            self.scope[DIRECT] = partial(self._answer, self.cycle)  # type: ignore[typeddict-unknown-key]
+            self.scope[DIRECT] = partial(self.answer, self.cycle)  # type: ignore[typeddict-unknown-key]
         else:
             self._give(known, began)
 
@@ -50,9 +52,23 @@ class Connection(BoundedHeads):
             return None
         return self.again.look(scope, self.url, self.client[0])
 
-    def _answer(self, cycle: Any, status: int, head: bytes, body: bytes, request_id: str) -> bool:
-        """Send a whole answer of the application in one go, where nothing is in the way; tell whether it was sent."""
-        if cycle.disconnected or cycle.response_started or not cycle.keep_alive or self.flow.write_paused:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """Start a request; a plain query is put to a worker without a task, where that can be done."""
+        asked = cycle.scope.get(ASKED)
+        if asked is None or not self.direct.ask(asked, _Reply(self, cycle, app)):
+            super()._start_asgi_task(cycle, app)
+
+    def start(self, cycle: Any, app: Any) -> None:
+        """Leave a request to the application."""
+        super()._start_asgi_task(cycle, app)
+
+    def is_clear(self, cycle: Any) -> bool:
+        """Tell whether a whole answer can be sent in one go."""
+        return not (cycle.disconnected or cycle.response_started or not cycle.keep_alive or self.flow.write_paused)
+
+    def answer(self, cycle: Any, status: int, head: bytes, body: bytes, request_id: str) -> bool:
+        """Send a whole answer in one go, where nothing is in the way; tell whether it was sent."""
+        if not self.is_clear(cycle):
             return False
         self._write(status, head, body, request_id)
         cycle.response_started = cycle.response_complete = True
@@ -76,6 +92,28 @@ class Connection(BoundedHeads):
         self.on_response_complete()
 
 
-def connections(again: Again, trusts: Callable[[str], bool]) -> type[Connection]:
+class _Reply:
+    """Where the answer to one request of a connection goes."""
+
+    __slots__ = ("_app", "_connection", "_cycle", "address", "scope")
+
+    def __init__(self, connection: Connection, cycle: Any, app: Any) -> None:
+        self._connection, self._cycle, self._app = connection, cycle, app
+        self.scope, self.address = cycle.scope, connection.url
+
+    def is_clear(self) -> bool:
+        """Tell whether a whole answer can be sent in one go."""
+        return self._connection.is_clear(self._cycle)
+
+    def send(self, known: Whole, request_id: str) -> None:
+        """Send one."""
+        self._connection.answer(self._cycle, known.status, known.head, known.body, request_id)
+
+    def go_on(self) -> None:
+        """Have the application answer."""
+        self._connection.start(self._cycle, self._app)
+
+
+def connections(again: Again, direct: Direct, trusts: Callable[[str], bool]) -> type[Connection]:
     """Make the type of connections; what comes through a proxy that is believed takes the usual way."""
-    return type("Connection", (Connection,), {"again": again, "trusts": staticmethod(trusts)})
+    return type("Connection", (Connection,), {"again": again, "direct": direct, "trusts": staticmethod(trusts)})

@@ -6,7 +6,8 @@ import asyncio
 import ipaddress
 import logging
 import re
-from contextlib import nullcontext
+import threading
+from collections import deque
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
@@ -20,6 +21,9 @@ LOGGER: Final = "cityorchestra_ld.requests"
 _PATH: Final = 300  # characters
 _QUERY: Final = 2_000
 _ODD: Final = re.compile(r"[^\x20-\x7e]|\\")
+_TOGETHER: Final = 0.05  # seconds of requests whose lines are written together
+_WAITING: Final = 100_000  # lines that may wait for a slow log
+_LOG = logging.getLogger(__name__)
 
 
 class Errand(msgspec.Struct):
@@ -108,28 +112,63 @@ class LineRecord(logging.LogRecord):
 
 
 class RequestLines(logging.StreamHandler[TextIO]):
-    """Writes the lines of one turn of the event loop together; outside a loop, each at once."""
+    """
+    Writes lines about requests, many at once, in a thread of its own: a log that is slow, or not read, keeps nobody waiting.
+
+    Lines that come outside an event loop are written at once. Those that do not go out in time are not kept for ever.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
-        self._lines: list[str] = []
+        self._lines: deque[str] = deque()
+        self._lost = 0
+        self._due = False
+        self._writing = threading.Lock()  # not that of the handler, on which a request would wait
+        self._wanted = threading.Event()
+        self._writer: threading.Thread | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line; it goes out before the loop waits for anything."""
+        """Take a line."""
+        if len(self._lines) >= _WAITING:
+            self._lost += 1
+            return
         self._lines.append(self.format(record))
-        if len(self._lines) == 1:
+        if not self._due:
             try:
-                asyncio.get_running_loop().call_soon(self.flush)
+                loop = asyncio.get_running_loop()
             except RuntimeError:
                 self.flush()
+            else:
+                self._due = True
+                loop.call_later(_TOGETHER, self._hand_over)
 
     def flush(self) -> None:
         """Write what was taken."""
-        with self.lock or nullcontext():
-            lines, self._lines = self._lines, []
+        with self._writing:
+            lines = [self._lines.popleft() for _ in range(len(self._lines))]
+            lost, self._lost = self._lost, 0
             if lines:
                 self.stream.write("\n".join(lines) + "\n")
             self.stream.flush()
+        if lost:
+            _LOG.warning("%d requests have no line: the log was too slow", lost)
+
+    def _hand_over(self) -> None:
+        self._due = False
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write, name="request log", daemon=True)
+            self._writer.start()
+        self._wanted.set()
+
+    def _write(self) -> None:
+        said = ""
+        while self._wanted.wait():
+            self._wanted.clear()
+            try:
+                self.flush()
+            except (OSError, ValueError) as error:
+                if said != (said := str(error)):
+                    _LOG.warning("lines about requests cannot be written: %s", error)
 
 
 class JsonLines(logging.Formatter):

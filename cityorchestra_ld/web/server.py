@@ -16,7 +16,7 @@ from cityorchestra_ld.web.connection import connections
 from cityorchestra_ld.web.request_log import configuration
 from cityorchestra_ld.web.watching import BehindProxy
 
-_YOUNG: Final = 10_000  # objects that may be made before the youngest are looked through
+_YOUNG: Final = 2_000  # objects that may be made before the youngest are looked through, which takes a millisecond then
 _TURN: Final = 0.0005  # seconds that a thread may compute while the one that answers waits for the interpreter
 
 
@@ -32,12 +32,12 @@ def serve(territory: Territory, host: str, port: int) -> int:
     app = create_app(territory)
     gc.collect()
     gc.freeze()  # what is here now stays: nobody waits while it is looked through again
-    gc.set_threshold(_YOUNG, 20, 50)
+    gc.set_threshold(_YOUNG, 100, 50)
     sys.setswitchinterval(_TURN)
     proxied = BehindProxy(app, trusted)
     uvicorn.run(
-        proxied, http=connections(app.again, proxied.trusts), host=host, port=port, server_header=False, proxy_headers=False,
-        access_log=False, log_config=configuration(territory.log.format),
+        proxied, http=connections(app.again, app.direct, proxied.trusts), host=host, port=port, server_header=False,
+        proxy_headers=False, access_log=False, log_config=configuration(territory.log.format),
         timeout_graceful_shutdown=territory.serving.stop_seconds,
     )  # fmt: skip
     return 0

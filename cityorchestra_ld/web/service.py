@@ -14,7 +14,7 @@ from cityorchestra_ld.errors import CityOrchestraError, Text
 from cityorchestra_ld.governance.tokens import Tokens
 from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.model import Generation
-from cityorchestra_ld.store import Pool, Reader, Residence, copy_of, current_generation, residence
+from cityorchestra_ld.store import Pool, Reader, Residence, copy_of, current_generation, published_mark, residence
 from cityorchestra_ld.web.callers import Budget, Caller, identify
 from cityorchestra_ld.web.children import Children
 from cityorchestra_ld.web.federation import Federation
@@ -47,6 +47,7 @@ class Service:
         self._building: set[asyncio.Future[object]] = set()
         self._closing: set[asyncio.Task[None]] = set()
         self._broken: Text | None = None
+        self._seen: tuple[int, int] | None = None  # the pointer to the generation that is open
         self.residence: Residence | None = None  # what of the generation is to be in memory
         self.tokens = Tokens.of(site.territory)
         self.metrics = Metrics()
@@ -136,14 +137,19 @@ class Service:
     async def refresh(self) -> bool:
         """Open the published generation unless it is open already; tell whether anything changed."""
         async with self._changing:
+            mark = published_mark(self._folder)
+            if mark is not None and mark == self._seen:
+                return False
             try:
-                return await self._refresh()
+                changed = await self._refresh()
             except (CityOrchestraError, OSError) as error:
                 said = error.message if isinstance(error, CityOrchestraError) else Text(str(error), str(error))
                 if said != self._broken:
                     _log.error("the published generation cannot be opened: %s", said.en)
                 self._broken = said
                 return False
+            self._seen = mark
+            return changed
 
     async def _refresh(self) -> bool:
         generation = current_generation(self._folder)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -29,15 +28,15 @@ from cityorchestra_ld.store.cheap import answer as answer_cheap
 from cityorchestra_ld.store.cheap import is_cheap
 from cityorchestra_ld.store.generations import read_manifest
 from cityorchestra_ld.store.searching import find_searches
-from cityorchestra_ld.store.shapes import Shapes
+from cityorchestra_ld.store.shapes import Shapes, is_volatile
 from cityorchestra_ld.web.addresses import to_uri
+from cityorchestra_ld.web.asked import Asked, Flight, Flights
 from cityorchestra_ld.web.bodies import read_body
 from cityorchestra_ld.web.cache import Recent
 from cityorchestra_ld.web.callers import Caller
 from cityorchestra_ld.web.dataset import decide
 from cityorchestra_ld.web.datasets import licences
 from cityorchestra_ld.web.explain import explain
-from cityorchestra_ld.web.federation import Questions
 from cityorchestra_ld.web.http_ import CACHED, Answer, Ask, Headers, ask_from, etag, etag_of, http_date, is_fresh, not_modified
 from cityorchestra_ld.web.problems import NotAcceptableError, wants_page
 from cityorchestra_ld.web.protocol import SparqlRequest, read_request
@@ -52,7 +51,6 @@ from cityorchestra_ld.web.spooled import SPOOL_TYPE, SPOOLED, row_limit, spool
 from cityorchestra_ld.web.truncation import noted, noted_whole
 from cityorchestra_ld.web.writing import write_graph
 
-VOLATILE: Final = re.compile(r"\b(NOW|RAND|UUID|STRUUID|BNODE)\s*\(", re.IGNORECASE)
 _TURTLE, _TSV, _JSON = "text/turtle", "text/tab-separated-values", "application/sparql-results+json"
 
 
@@ -62,20 +60,6 @@ _REMEMBERED: Final = 4_000_000  # bytes of an answer that are kept for who asks 
 _ADDRESSES: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One query of one client, judged."""
-
-    ask: Ask
-    wanted: SparqlRequest
-    caller: Caller
-    inspected: Inspected
-    offer: Offer
-    questions: Questions | None = None  # that were put to other services
-    small: bool = True  # whether it may be answered in this process
-    tags: dict[int, str | None] = field(default_factory=dict)  # of its answer, by generation
-
-
 class Endpoint:
     """Answers SPARQL Protocol requests (SPARQL 1.1 Protocol, section 2.1)."""
 
@@ -83,7 +67,7 @@ class Endpoint:
         self._service = service
         self._site = service.site
         self._limits = service.site.territory.limits
-        self._flights: dict[str, asyncio.Future[CityOrchestraError | None]] = {}
+        self.flights = Flights()
         self._addresses: Recent[str] = Recent(_ADDRESSES)
         self.shapes = Shapes(self._limits, f"{self._site.territory.base_iri}sparql")
 
@@ -148,6 +132,8 @@ class Endpoint:
 
     async def with_query(self, asked: Asked) -> Response:
         """Answer a query that was judged."""
+        if asked.begun is not None:
+            return await self._first(asked, asked.begun.tag, asked.begun.flight)
         ask, offer, pool = asked.ask, asked.offer, self._service.pool
         tag = self._tag(asked, pool.generation)
         if tag and is_fresh(ask, tag):
@@ -158,18 +144,17 @@ class Endpoint:
         if tag is None or ask.method == "HEAD" or offer.format in SPOOLED:
             return await self._anew(asked)
         known = self._service.snapshot.answers.get(tag)
-        if known is None and tag in self._flights:
-            failure = await asyncio.shield(self._flights[tag])  # somebody asks the same at this moment
+        if known is None and (flight := self.flights.get(tag)) is not None:
+            failure = await asyncio.shield(flight)  # somebody asks the same at this moment
             if failure is not None:
                 raise failure
             known = self._service.snapshot.answers.get(tag)
         if known is not None:
             return _plain(replace(known, headers=(*known.headers, *self._service.budget.headers(asked.caller.name))))
-        return await self._first(asked, tag)
+        return await self._first(asked, tag, self.flights.start(tag))
 
-    async def _first(self, asked: Asked, tag: str) -> Response:
+    async def _first(self, asked: Asked, tag: str, flight: Flight) -> Response:
         """Ask a worker, while whoever asks the same waits; a query that fails for one fails for all of them."""
-        flight = self._flights[tag] = asyncio.get_running_loop().create_future()
         failure: CityOrchestraError | None = None
         try:
             return await self._anew(asked)
@@ -177,14 +162,12 @@ class Endpoint:
             failure = error
             raise
         finally:
-            flight.set_result(failure)
-            if self._flights.get(tag) is flight:
-                del self._flights[tag]
+            self.flights.end(tag, flight, failure)
 
     async def _anew(self, asked: Asked) -> Response:
         """Ask a worker; an answer that is not too large is remembered under the tag of the generation that gave it."""
         form, caller = asked.offer.format, asked.caller
-        if (cheap := self._at_once(asked)) is not None:
+        if asked.begun is None and (cheap := self._at_once(asked)) is not None:
             return _plain(cheap)
         media_type = SPOOL_TYPE if form in SPOOLED else form.media_type
         stream = await self._ask(asked, media_type, asked.inspected, row_limit(form))
@@ -262,7 +245,9 @@ class Endpoint:
 
     async def _ask(self, asked: Asked, media_type: str, inspected: Inspected, rows: int | None = None) -> Stream:
         """Ask a worker within the view of the very generation that answers."""
-        service, caller = self._service, asked.caller
+        service, caller, begun = self._service, asked.caller, asked.begun
+        if begun is not None and begun.error is not None:
+            raise begun.error
         return await service.pool.query(
             inspected,
             partial(decide, asked.wanted, asked.inspected, caller),
@@ -271,6 +256,7 @@ class Endpoint:
             client=caller.name,
             rows=rows,
             spent=partial(service.budget.charge, caller.name),
+            begun=begun.stream if begun else None,
         )
 
     async def _result_page(self, asked: Asked, stream: Stream, tag: str | None) -> Answer:
@@ -326,7 +312,7 @@ class Endpoint:
     def _make_tag(self, asked: Asked, generation: Generation) -> str | None:
         """Make a weak tag of an answer that our data alone decide; none for what changes from one moment to the next."""
         ask, wanted = asked.ask, asked.wanted
-        if ask.method not in ("GET", "HEAD") or asked.questions is not None or VOLATILE.search(wanted.query or ""):
+        if ask.method not in ("GET", "HEAD") or asked.questions is not None or is_volatile(wanted.query or ""):
             return None
         return "W/" + etag_of(self._said(asked, generation))
 
@@ -338,10 +324,12 @@ class Endpoint:
         moment = generation.created.isoformat()
         return repr((self._site.salt, generation.number, moment, asked.wanted, offer.media_type, who, *spoken))
 
-    def plain(self, query: str, tag: str, inspected: Inspected, offer: Offer, generation: Generation) -> tuple[str, Headers]:
+    def plain(
+        self, query: str, tag: str, rows: int, inspected: Inspected, offer: Offer, generation: Generation
+    ) -> tuple[str, Headers]:
         """Tell what the answer to a plain GET of the anonymous depends on, and its lasting headers."""
         asked = Asked(Ask(), SparqlRequest(query=query), Caller(""), inspected, offer)
-        return self._said(asked, generation), (*self._headers(asked, tag), ("X-Row-Limit", str(self._limits.result_rows)))
+        return self._said(asked, generation), (*self._headers(asked, tag), ("X-Row-Limit", str(rows)))
 
 
 def _address(query_string: str, accept: str | None, root: str) -> str:

@@ -13,15 +13,17 @@ from cityorchestra_ld.formats import RESULTS_JSON, Offer, negotiate
 from cityorchestra_ld.store.cheap import MOST
 from cityorchestra_ld.store.searching import find_searches
 from cityorchestra_ld.web.again import Key, Whole, head_of
-from cityorchestra_ld.web.callers import stranger
+from cityorchestra_ld.web.asked import Asked, Begun
+from cityorchestra_ld.web.callers import Caller, stranger
 from cityorchestra_ld.web.http_ import Answer, Ask, Headers, etag_of, written
 from cityorchestra_ld.web.problems import wants_page
 from cityorchestra_ld.web.protocol import SparqlRequest
-from cityorchestra_ld.web.sparql import VOLATILE, Asked, Endpoint
+from cityorchestra_ld.web.sparql import Endpoint
 from cityorchestra_ld.web.sparql_forms import BOOLEAN_FORMATS, SELECT_FORMATS
 
 if TYPE_CHECKING:
     from cityorchestra_ld.store import Inspected
+    from cityorchestra_ld.store.shapes import Seen
     from cityorchestra_ld.web.service import Service
     from cityorchestra_ld.web.snapshot import Snapshot
 
@@ -33,9 +35,13 @@ _QUERY, _TAG = "0-text-of-a-query-0", "0-tag-of-an-answer-0"  # slots
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
-    """What plain answers of one generation and one media type have in common, around the slots of query and tag."""
+class Form:
+    """
+    What plain answers of one generation, one media type and one row limit have in common, around the slots of
+    query and tag.
+    """
 
+    rows: int
     said: tuple[str, str]  # what a tag is made of
     headers: tuple[Headers, Headers]
     head: tuple[bytes, bytes]
@@ -54,6 +60,29 @@ class _Form:
         return Whole(200, b"".join((self.head[0], tag.encode(), self.head[1], last)), body, "sparql")
 
 
+@dataclass(slots=True)
+class Plain:
+    """A plain query that is not answered on the spot: what its answer will be known by, and in which form."""
+
+    snapshot: Snapshot
+    form: Form
+    tag: str
+    seen: Seen
+    query_string: str
+    accept: str | None
+    caller: Caller
+    offer: Offer
+
+    def judged(self, begun: Begun | None = None) -> Asked:
+        """Say the same as the endpoint has it."""
+        ask = Ask(
+            path="/sparql", query_string=self.query_string, headers={} if self.accept is None else {"accept": self.accept}
+        )
+        seen, tag = self.seen, None if self.seen.shape.volatile else self.tag
+        wanted, tags = SparqlRequest(query=seen.text), {self.snapshot.generation.number: tag}
+        return Asked(ask, wanted, self.caller, seen.inspected, self.offer, small=seen.shape.small, tags=tags, begun=begun)
+
+
 class Spot:
     """Answers queries by look-ups; what is not plain, what is refused and what may be much is for the endpoint."""
 
@@ -62,9 +91,11 @@ class Spot:
         self._endpoint = endpoint
         territory = service.site.territory
         self._base = f"{territory.base_iri}sparql"
-        self._open = not territory.log.queries and territory.limits.result_rows > MOST
+        self._space = service.site.prefixes["co"]
+        self._rows = territory.limits.result_rows
+        self._open = not territory.log.queries and self._rows > MOST
 
-    def find(self, snapshot: Snapshot, key: Key, client: str) -> Whole | Asked | None:
+    def find(self, snapshot: Snapshot, key: Key, client: str) -> Whole | Plain | None:
         """Answer a request of the anonymous, or judge it for the endpoint; `None` when that has to do all of it."""
         text = _text(key) if self._open else None
         if text is None:
@@ -74,7 +105,7 @@ class Spot:
         except (CityOrchestraError, OSError):
             return None  # the endpoint will tell
 
-    def _answer(self, snapshot: Snapshot, key: Key, text: str, client: str) -> Whole | Asked | None:
+    def _answer(self, snapshot: Snapshot, key: Key, text: str, client: str) -> Whole | Plain | None:
         seen, pool = self._endpoint.shapes.find(text), self._service.open_pool
         chosen = _choose(key, seen.shape.first.kind) if seen else None
         if seen is None or chosen is None or pool is None:
@@ -84,15 +115,11 @@ class Spot:
         accept, offer = chosen
         budget, caller, began = self._service.budget, stranger(client), time.perf_counter()
         budget.require(caller.name)
-        form = self._form(snapshot, seen.shape.first, offer)
+        form = self.form(snapshot, seen.shape.first, offer, self._rows)
         tag, lookup = form.tag(text), seen.shape.lookup
         if lookup is None:
-            headers = {} if accept is None else {"accept": accept}
-            ask = Ask(path="/sparql", query_string=key[0][_PATH:].decode(), headers=headers)
-            asked = Asked(ask, SparqlRequest(query=text), caller, seen.inspected, offer, small=seen.shape.small)
-            asked.tags[snapshot.generation.number] = None if VOLATILE.search(text) else tag
-            return asked
-        if tag in snapshot.answers or find_searches(text, self._service.site.prefixes["co"], self._base) is not None:
+            return Plain(snapshot, form, tag, seen, key[0][_PATH:].decode(), accept, caller, offer)
+        if tag in snapshot.answers or (seen.searching and find_searches(text, self._space, self._base) is not None):
             return None
         body = lookup.answer(snapshot.reader, seen.filled, snapshot.plain.graphs)
         if body is None:
@@ -103,15 +130,17 @@ class Spot:
         self._endpoint.known_as(tag, key[0][_PATH:].decode(), accept)
         return form.whole(tag, budget.headers(caller.name), body)
 
-    def _form(self, snapshot: Snapshot, inspected: Inspected, offer: Offer) -> _Form:
-        return snapshot.remember(f"plain answers {offer.media_type}", lambda: self._make_form(snapshot, inspected, offer))
+    def form(self, snapshot: Snapshot, inspected: Inspected, offer: Offer, rows: int) -> Form:
+        """Return what answers with this row limit have in common."""
+        name = f"plain answers {offer.media_type} {rows}"
+        return snapshot.remember(name, lambda: self._make_form(snapshot, inspected, offer, rows))
 
-    def _make_form(self, snapshot: Snapshot, inspected: Inspected, offer: Offer) -> _Form:
-        said, headers = self._endpoint.plain(_QUERY, _TAG, inspected, offer, snapshot.generation)
+    def _make_form(self, snapshot: Snapshot, inspected: Inspected, offer: Offer, rows: int) -> Form:
+        said, headers = self._endpoint.plain(_QUERY, _TAG, rows, inspected, offer, snapshot.generation)
         before, _, after = said.partition(repr(_QUERY))
         place = next(number for number, (_, value) in enumerate(headers) if value == _TAG)
         first, _, last = head_of(written(headers)).partition(_TAG.encode())
-        return _Form((before, after), (headers[:place], headers[place + 1 :]), (first, last))
+        return Form(rows, (before, after), (headers[:place], headers[place + 1 :]), (first, last))
 
 
 def _text(key: Key) -> str | None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from cityorchestra_ld.errors import CityOrchestraError
-from cityorchestra_ld.web.again import SENT, Whole
+from cityorchestra_ld.web.again import BEGAN, SENT, Whole
 from cityorchestra_ld.web.http_ import new_request_id
 from cityorchestra_ld.web.problems import kind_of
 from cityorchestra_ld.web.request_log import LOGGER, Line, LineRecord, moment, network, path_of, query_of
@@ -37,7 +37,7 @@ class Watch:
     ) -> None:
         """Have a request answered; whatever happens, it is counted and logged once."""
         scope.setdefault("request_id", new_request_id())
-        began, status, size, whole = time.perf_counter(), 0, 0, False
+        began, status, size, whole = scope.get(BEGAN) or time.perf_counter(), 0, 0, False
 
         async def counted(message: Message) -> None:
             nonlocal status, size, whole

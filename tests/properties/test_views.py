@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cityorchestra_ld.governance.views import Principal, view
 from cityorchestra_ld.model import Access, GraphInfo, View
 from cityorchestra_ld.store import inspect, names
-from cityorchestra_ld.store.frames import DATA, ERROR, HEADER, Request, Settings
+from cityorchestra_ld.store.frames import DATA, ERROR, HEADER, WHOLE, Request, Settings, opened
 from cityorchestra_ld.store.searching import find_searches
 from cityorchestra_ld.store.worker_main import Worker
 
@@ -109,7 +109,7 @@ def through_the_worker(store: ox.Store, text: str, seen: View, folder: str = "")
         kind, length = HEADER.unpack_from(line.sent, at)
         payload = line.sent[at + HEADER.size : at + HEADER.size + length]
         assert kind != ERROR, payload
-        data += payload if kind == DATA else b""
+        data += opened(payload)[2] if kind == WHOLE else payload if kind == DATA else b""
         at += HEADER.size + length
     return in_order(data, inspected.kind)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cityorchestra_ld.courtesy import give_way, stand_back
+from cityorchestra_ld.courtesy import be_idle, follow, give_way
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no class for work that can wait")
 USUAL = ("chrt", "--other", "0")  # whatever the tests themselves run as
@@ -38,7 +38,7 @@ def test_one_thread_stands_back_and_the_others_do_not() -> None:
     before, found = os.sched_getscheduler(0), list[int]()
 
     def work() -> None:
-        stand_back()
+        be_idle()
         found.append(os.sched_getscheduler(0))
 
     thread = threading.Thread(target=work)
@@ -54,3 +54,21 @@ def test_a_process_gives_way_and_one_that_has_ended_is_left_alone() -> None:
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == 10
         process.communicate(b"\n")
     give_way(process.pid)
+
+
+def test_a_process_gives_way_to_all() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        give_way(process.pid, to_all=True)
+        assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
+        process.communicate(b"\n")
+    give_way(process.pid, to_all=True)
+
+
+@pytest.mark.parametrize(("own", "theirs"), [(-10, 5), (0, 5), (3, 8), (18, 19)])
+def test_who_computes_for_one_comes_after_who_answers_everybody(monkeypatch: pytest.MonkeyPatch, own: int, theirs: int) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        monkeypatch.setattr(os, "getpriority", lambda which, who: own)
+        follow(process.pid)
+        monkeypatch.undo()
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == theirs
+        process.communicate(b"\n")

@@ -391,6 +391,26 @@ def test_long_queries_never_hold_up_short_ones_and_whoever_has_most_of_them_lose
     within(generation, scenario, long_queries=2)
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no class for work that can wait")
+def test_long_queries_of_who_cost_much_of_late_get_what_nobody_else_wants(generation: Generation) -> None:
+    async def scenario(pool: Pool) -> None:
+        async def policies(client: str) -> set[int]:
+            started = asyncio.create_task(pool.query(COUNTED, PUBLIC, JSON, deadline=1.2, client=client))
+            while pool.long == 0:
+                await asyncio.sleep(0.02)
+            found = {os.sched_getscheduler(pid) for pid in pool.pids}
+            with pytest.raises(QueryTimeoutError):
+                await (await started).read()
+            return found
+
+        assert await policies("modest") == {os.sched_getscheduler(0)}
+        pool._turns.worked("greedy", 10)
+        assert os.SCHED_IDLE in await policies("greedy")
+        assert await policies("modest") == {os.sched_getscheduler(0)}
+
+    within(generation, scenario)
+
+
 def test_a_worker_killed_from_outside_is_replaced(generation: Generation) -> None:
     async def scenario(pool: Pool) -> None:
         os.kill(pool.pids[0], 9)

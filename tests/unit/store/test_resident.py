@@ -102,7 +102,7 @@ def test_what_fits_in_a_quarter_of_the_memory_is_kept_there_look_ups_first(
     limits = Limits()
     needed = residence(generation, "always", 2, limits)
     assert (needed.web, needed.workers, needed.allowed) == (True, True, None)
-    assert needed.web_bytes == generation.triples * 400
+    assert needed.web_bytes == generation.triples * 430
     assert needed.workers_bytes > (1 + 2 + limits.long_queries) * needed.web_bytes
     together = needed.web_bytes + needed.workers_bytes
     for memory, found in (

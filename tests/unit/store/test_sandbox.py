@@ -122,4 +122,4 @@ def test_a_limited_process_gets_no_secret_and_few_arenas(monkeypatch: pytest.Mon
     monkeypatch.setenv("LANG", "fr_FR.UTF-8")
     given = child_environment()
     assert "CITYORCHESTRA_TOKENS" not in given
-    assert (given["LANG"], given["MALLOC_ARENA_MAX"]) == ("fr_FR.UTF-8", "2")
+    assert (given["LANG"], given["MALLOC_ARENA_MAX"]) == ("fr_FR.UTF-8", "3")

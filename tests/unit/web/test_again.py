@@ -159,7 +159,7 @@ def parted(sent):
 
 async def talk(app, *segments, trusts=lambda address: False):
     """Send segments over one connection, each when the one before is answered; tell the answers, and whether it was closed."""
-    kind = connections(app.again, trusts)
+    kind = connections(app.again, app.direct, trusts)
     config = Config(app, http=kind, log_config=None)
     config.load()
     wire, connection = Wire(), kind(config=config, server_state=ServerState(), app_state={})

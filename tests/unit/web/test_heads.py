@@ -15,7 +15,7 @@ from cityorchestra_ld.web.connection import connections
 def port(city, serving):
     """Serve the city as `cityorchestra serve` does."""
     app = create_app(city)
-    with serving(app, http=connections(app.again, lambda _: False)) as port:
+    with serving(app, http=connections(app.again, app.direct, lambda _: False)) as port:
         yield port
 
 

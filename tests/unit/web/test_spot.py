@@ -164,7 +164,7 @@ async def _talk(app, *requests):
     config = Config(app, log_config=None, proxy_headers=False, server_header=False, access_log=False)
     config.load()
     wire = Wire()
-    protocol = connections(app.again, lambda _: False)(config, ServerState(), {})
+    protocol = connections(app.again, app.direct, lambda _: False)(config, ServerState(), {})
     protocol.connection_made(wire)
     for request in requests:
         before = len(wire.written)
