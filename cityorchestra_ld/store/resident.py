@@ -24,7 +24,8 @@ from cityorchestra_ld.store.pieces_main import NUMBER, Order, piece_of
 from cityorchestra_ld.store.sandbox import child_environment
 from cityorchestra_ld.territory import Resident
 
-_EACH: Final = 430  # bytes of a triple in memory
+_EACH: Final = 400  # bytes of a triple in memory
+_EACH_OF_COPY: Final = 430  # in small pieces
 _SHARE: Final = 4  # a quarter of the memory of the machine may be taken, unless the setting says otherwise
 _PIECE: Final = 2_000  # triples of one piece; letting one go stops the process for a quarter of a millisecond
 _PAUSE: Final = 0.002  # seconds between two of these
@@ -82,7 +83,7 @@ def residence(generation: Generation, setting: Resident, workers: int, limits: L
     case each has one of its own, those of long queries too, and there is one more from which they are made.
     """
     merged = read_manifest(generation.path).merged
-    web = generation.triples * _EACH
+    web = generation.triples * _EACH_OF_COPY
     all_workers = (generation.triples + (merged.triples if merged else 0)) * _EACH * (1 + workers + limits.long_queries)
     allowed = _allowed(setting)
     fits = setting != "never" and (allowed is None or web <= allowed)
