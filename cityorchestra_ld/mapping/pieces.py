@@ -46,7 +46,7 @@ def _follow(path: Path, done: Event) -> None:
         begun = gone = 0
         while not done.wait(_SELDOM):
             size = os.fstat(file.fileno()).st_size
-            if size > _WHOLE and size >= begun + 2 * _STEP:
+            if size > _WHOLE and size >= begun + 2 * _STEP and hasattr(os, "posix_fadvise"):
                 # what is not yet on the disk goes there, what is already there goes out of memory
                 os.posix_fadvise(file.fileno(), gone, size - _STEP - gone, os.POSIX_FADV_DONTNEED)
                 gone, begun = max(gone, begun - _LATER), size - _STEP
