@@ -237,12 +237,15 @@ def kill_web(town: Town, chance: random.Random) -> float:
 
 
 def kill_worker(town: Town, chance: random.Random) -> float:
-    """Kill a query worker; the others answer, and it is replaced."""
+    """Kill a query worker, or another process of the service; the others answer, and it is replaced if it is needed."""
     assert town.web is not None
-    victim = chance.choice(children(town.web.pid))
     time.sleep(chance.uniform(0, 0.1))
-    began = time.monotonic()
-    os.kill(victim, signal.SIGKILL)
+    while True:
+        victim = chance.choice(children(town.web.pid))
+        began = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):  # one that cuts a copy ends by itself
+            os.kill(victim, signal.SIGKILL)
+            break
     wait_for(lambda: town.answers({town.version}), 20, "the service does not answer")
     took = time.monotonic() - began
     wait_for(lambda: not is_alive(victim) and town.is_full(), 20, "the worker is not replaced")
