@@ -51,7 +51,7 @@ class Asking:
         """Make the request for a query on a generation, of at most so many rows, with what it searches by name."""
         rows = min(self.limits.result_rows, most or _UNLIMITED)
         own = inspected.form == "SELECT" and inspected.limit is not None and inspected.limit <= rows
-        default = _default(view, merged)
+        default = default_graphs(view, merged)
         named = view.named_graphs if searches is not None or inspected.joined or "GRAPH" in inspected.text.upper() else ()
         return Request(
             text=inspected.capped(rows),
@@ -65,21 +65,6 @@ class Asking:
             searches=searches and msgspec.structs.replace(searches, default_graphs=view.default_graphs),
             triples=_triples(generation, (*default, *named)) if len(default) > 1 else 0,
         )
-
-
-class _Last:
-    """The view that was asked for last, which nearly everybody has, and its default graphs."""
-
-    view: View | None = None
-    merged: Merged | None = None
-    graphs: list[str]
-
-
-def _default(view: View, merged: Merged | None) -> list[str]:
-    if _Last.view is not view or _Last.merged is not merged:
-        _Last.graphs = default_graphs(view, merged)
-        _Last.view, _Last.merged = view, merged
-    return _Last.graphs
 
 
 def _triples(generation: Generation, graphs: Sequence[str]) -> int:

@@ -26,10 +26,11 @@ def members(graphs: Mapping[str, GraphInfo]) -> tuple[GraphInfo, ...]:
 
 def default_graphs(view: View, merged: Merged | None) -> list[str]:
     """Name the graphs to give to the engine as the default graph of a view."""
-    if merged is None or not set(merged.members) <= set(view.default_graphs):
+    known = set(merged.members if merged else ())
+    if merged is None or not known.issubset(view.default_graphs):
         return list(view.default_graphs)
     beside = [merged.beside] if merged.beside else []
-    return [merged.graph, *beside, *(name for name in view.default_graphs if name not in merged.members)]
+    return [merged.graph, *beside, *(name for name in view.default_graphs if name not in known)]
 
 
 def merge(layout: Layout, graphs: Mapping[str, GraphInfo]) -> Merged | None:

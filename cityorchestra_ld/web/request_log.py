@@ -144,6 +144,7 @@ class RequestLines(logging.StreamHandler[TextIO]):
 
     def flush(self) -> None:
         """Write what was taken."""
+        self._due = False
         with self._writing:
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             lost, self._lost = self._lost, 0
@@ -154,7 +155,6 @@ class RequestLines(logging.StreamHandler[TextIO]):
             _LOG.warning("%d requests have no line: the log was too slow", lost)
 
     def _hand_over(self) -> None:
-        self._due = False
         if self._writer is None:
             self._writer = threading.Thread(target=self._write, name="request log", daemon=True)
             self._writer.start()
