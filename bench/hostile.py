@@ -1,7 +1,8 @@
 """Attack our own service on loopback for a while, and watch what good clients, memory, descriptors and processes have of it.
 
 `python -m bench.hostile --seconds 3600`. Attackers and good clients have loopback addresses of their own, so that budgets tell
-them apart. It ends with 1 when the service died, answered a good client wrongly, or kept something.
+them apart. Good clients go before everybody on this machine, having machines of their own in life; attackers do not. It ends
+with 1 when the service died, answered a good client wrongly, or kept something.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from urllib.parse import quote
 
-from bench.asking import ask
+from bench.asking import another_machine, ask
 from bench.serve_data import BASE, make_territory, publish, readings, write_city
 from bench.serve_peers import City
 
@@ -73,6 +74,7 @@ Waits = list[tuple[float, str, float]]  # when somebody asked, what, and how lon
 
 def behave(port: int, count: int, seed: int, stop: Event, said: Connection) -> None:
     """Look things up and ask small questions, at the pace of a person with a fast hand, in a process that does nothing else."""
+    another_machine()
     waits: Waits = []
     wrong: list[str] = []
     chance = random.Random(seed)

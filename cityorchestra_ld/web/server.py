@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 import uvicorn
 
+from cityorchestra_ld.courtesy import go_first
 from cityorchestra_ld.territory import Territory
 from cityorchestra_ld.web.app import create_app
 from cityorchestra_ld.web.connection import connections
@@ -35,6 +36,7 @@ def serve(territory: Territory, host: str, port: int) -> int:
     gc.set_threshold(_YOUNG, 100, 50)
     sys.setswitchinterval(_TURN)
     proxied = BehindProxy(app, trusted)
+    go_first()  # this thread alone, which becomes the loop: it answers everybody, in short steps
     uvicorn.run(
         proxied, http=connections(app.again, app.direct, proxied.trusts), host=host, port=port, server_header=False,
         proxy_headers=False, access_log=False, log_config=configuration(territory.log.format),

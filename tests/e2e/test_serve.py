@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyoxigraph as ox
 import pytest
@@ -94,3 +99,38 @@ def test_our_own_harvester_takes_over_our_catalogue_over_http(server: str, loade
     assert {dataset.iri for dataset in found.datasets} == {loaded.iris.dataset(key) for key in loaded.datasets}
     with pytest.raises(SourceError):
         harvest.read(loaded, f"{server}/catalog.ttl", "dcat")  # an address of a private network, unless it is trusted
+
+
+def started_by(pid: int) -> list[int]:
+    """List what a process started, and what that started."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                found += [child, *started_by(child)]
+    return found
+
+
+def policies(pid: int) -> dict[int, int]:
+    """Tell how each thread of a process is scheduled."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found[int(task.name)] = os.sched_getscheduler(int(task.name))
+    return found
+
+
+def test_the_loop_alone_goes_first_where_that_is_allowed(server: str) -> None:
+    with ThreadPoolExecutor(4) as pool:  # let threads and workers be at work
+        asked = [f"{server}/search?q=rennes", f"{server}/doc/epci/243500139", f"{server}/sparql?query=ASK{{?s ?p ?o}}"] * 4
+        assert {answer.status_code for answer in pool.map(lambda url: requests.get(url, timeout=20), asked)} == {200}
+    code = "from cityorchestra_ld.courtesy import go_first; print(go_first())"
+    allowed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "True\n"
+    port = server.rpartition(":")[2].encode()
+    web = next(pid for pid in started_by(os.getpid()) if port in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"))
+    threads = policies(web)
+    loop = threads.pop(web)
+    assert loop == (os.SCHED_RR | os.SCHED_RESET_ON_FORK if allowed else os.sched_getscheduler(0))
+    workers = [policy for pid in started_by(web) for policy in policies(pid).values()]
+    assert threads and len(workers) >= 2
+    assert {*threads.values(), *workers} <= {os.sched_getscheduler(0), os.SCHED_OTHER, os.SCHED_IDLE}

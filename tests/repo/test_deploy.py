@@ -56,6 +56,8 @@ def test_a_unit_runs_a_command_that_exists_where_it_may_write(name):
     program, *command = shlex.split(service["ExecStart"])
     assert program == "/opt/cityorchestra/bin/cityorchestra"
     check(command)
+    if "serve" in command:
+        assert service["LimitRTPRIO"] == "1" and "RestrictRealtime" not in service  # else the loop may not go first
     variables = environment(name)
     assert variables["CITYORCHESTRA_STATE"] == f"/var/lib/{service['StateDirectory']}"
     assert service["ProtectSystem"] == "strict" and service["NoNewPrivileges"] == "yes" and service["User"] != "root"

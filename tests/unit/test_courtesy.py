@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cityorchestra_ld.courtesy import be_idle, follow, give_way
+from cityorchestra_ld.courtesy import be_idle, follow, give_way, go_first
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no class for work that can wait")
 USUAL = ("chrt", "--other", "0")  # whatever the tests themselves run as
@@ -72,3 +74,82 @@ def test_who_computes_for_one_comes_after_who_answers_everybody(monkeypatch: pyt
         monkeypatch.undo()
         assert os.getpriority(os.PRIO_PROCESS, process.pid) == theirs
         process.communicate(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("policy", "niceness", "processors", "forbidden", "done"),
+    [
+        (os.SCHED_OTHER, 0, 2, False, True),
+        (os.SCHED_OTHER, 0, 64, False, True),
+        (os.SCHED_OTHER, 0, 1, False, False),
+        (os.SCHED_OTHER, 1, 2, False, False),
+        (os.SCHED_OTHER, -5, 2, False, False),
+        (os.SCHED_IDLE, 0, 2, False, False),
+        (os.SCHED_BATCH, 0, 2, False, False),
+        (os.SCHED_FIFO, 0, 2, False, False),
+        (os.SCHED_RR | os.SCHED_RESET_ON_FORK, 0, 2, False, False),
+        (os.SCHED_OTHER, 0, 2, True, False),
+    ],
+)
+def test_who_answers_everybody_goes_first_unless_somebody_chose_or_would_starve(
+    monkeypatch: pytest.MonkeyPatch, policy: int, niceness: int, processors: int, forbidden: bool, done: bool
+) -> None:
+    asked, given_up = list[tuple[int, int, int]](), list[tuple[int, tuple[int, int]]]()
+
+    def ask(pid: int, wanted: int, parameter: os.sched_param) -> None:
+        if forbidden:
+            raise PermissionError
+        asked.append((pid, wanted, parameter.sched_priority))
+
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid: policy)
+    monkeypatch.setattr(os, "getpriority", lambda which, who: niceness)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(processors)))
+    monkeypatch.setattr(os, "sched_setscheduler", ask)
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: given_up.append((kind, limits)))
+    assert go_first() is done
+    assert asked == ([(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, 1)] if done else [])
+    assert given_up == ([(resource.RLIMIT_RTPRIO, (0, 0))] if done else [])
+
+
+def test_a_system_without_the_class_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.sched_getscheduler(0)
+    monkeypatch.delattr(os, "SCHED_RESET_ON_FORK")
+    assert not go_first()
+    assert os.sched_getscheduler(0) == before
+
+
+GOING_FIRST = """
+import json, os, resource, subprocess, sys, threading
+from cityorchestra_ld.courtesy import follow, go_first
+try:
+    os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+except OSError as error:
+    sys.exit(f"forbidden: {error}")
+found = {"may": os.getpriority(os.PRIO_PROCESS, 0) == 0 and len(os.sched_getaffinity(0)) >= 2, "done": go_first()}
+found["own"] = os.sched_getscheduler(0)
+def look():
+    found["thread"] = os.sched_getscheduler(0)
+thread = threading.Thread(target=look)
+thread.start()
+thread.join()
+with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    follow(child.pid)
+    found["child"] = [os.sched_getscheduler(child.pid), os.getpriority(os.PRIO_PROCESS, child.pid)]
+    found["right"] = resource.prlimit(child.pid, resource.RLIMIT_RTPRIO)
+    child.communicate()
+print(json.dumps(found))
+"""
+
+
+def test_one_thread_goes_first_and_what_it_starts_is_ordinary() -> None:
+    done = subprocess.run([*USUAL, sys.executable, "-c", GOING_FIRST], capture_output=True, text=True, check=False)
+    if "forbidden" in done.stderr:
+        pytest.skip(f"NO REAL TIME HERE, NOBODY WENT FIRST: {done.stderr.strip()} (run as root, or with ulimit -r 1)")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["done"] is found["may"]
+    assert found["own"] == (os.SCHED_RR | os.SCHED_RESET_ON_FORK if found["may"] else os.SCHED_OTHER)
+    assert found["thread"] == os.SCHED_OTHER
+    assert found["child"][0] == os.SCHED_OTHER and found["child"][1] >= 5
+    assert not found["may"] or found["right"] == [0, 0]
