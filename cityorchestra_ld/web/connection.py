@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from asyncio import TimerHandle
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
@@ -26,6 +27,46 @@ class Connection(BoundedHeads):
     direct: Direct
     trusts: Callable[[str], bool]
     _given = 0  # answers to requests that came together
+    _trusted = False
+    _idle: float | None = None  # since when nothing is under way
+    _timer: TimerHandle | None = None
+    _dated: object = None  # the headers of the server that were written last, and how
+    _own = b""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin; whether a proxy that is believed asks, is the same for all requests."""
+        super().connection_made(transport)
+        self._trusted = self.client is not None and self.trusts(self.client[0])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, and leave no timer."""
+        super().connection_lost(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def on_response_complete(self) -> None:
+        """Go on after an answer; one timer watches for all of them whether another request comes."""
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle = self.loop.time()
+        if self._timer is None:
+            self._timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle = None
+
+    def _look_whether_idle(self) -> None:
+        self._timer = None
+        if self._idle is None:
+            return
+        left = self._idle + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._look_whether_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def data_received(self, data: bytes) -> None:
         """Read requests that came together; so many go out at once, and the rest take their turn with everybody's."""
@@ -46,7 +87,7 @@ class Connection(BoundedHeads):
         parser: Any = self.parser
         scope: Any = self.scope
         waiting = self.cycle is not None and not self.cycle.response_complete
-        if waiting or self._given >= _AT_ONCE or self.flow.write_paused or self.client is None or self.trusts(self.client[0]):
+        if waiting or self._given >= _AT_ONCE or self.flow.write_paused or self.client is None or self._trusted:
             return None
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
             return None
@@ -76,8 +117,10 @@ class Connection(BoundedHeads):
         return True
 
     def _write(self, status: int, headers: bytes, body: bytes, request_id: str) -> None:
-        own = head_of(self.server_state.default_headers)
-        head = (_STATUS[status], own, headers, _EVERYWHERE, b"x-request-id: ", request_id.encode(), b"\r\n\r\n")
+        dated = self.server_state.default_headers  # others each second
+        if dated is not self._dated:
+            self._dated, self._own = dated, head_of(dated)
+        head = (_STATUS[status], self._own, headers, _EVERYWHERE, b"x-request-id: ", request_id.encode(), b"\r\n\r\n")
         if len(body) <= _COPIED:
             self.transport.write(b"".join((*head, body)))
         else:

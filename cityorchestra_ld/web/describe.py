@@ -28,6 +28,7 @@ _PARTS: Final = frozenset(
         ("prov", "qualifiedAssociation"),
     )
 )
+OWNING: Final = _SHAPES | _PARTS  # properties that may lead to a part of their owner
 _NESTED = 500  # skolemised nodes in one description
 _USES = 100  # triples that stand for an IRI which nothing describes
 _SCANNED = 1_000  # links to a resource that we look at, when we do not know the properties

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 import pyoxigraph as ox
 
@@ -16,24 +16,27 @@ from cityorchestra_ld.namespaces import RDF
 from cityorchestra_ld.web.afterlife import REPLACED, replaced
 from cityorchestra_ld.web.again import Key, Whole, head_of
 from cityorchestra_ld.web.dereference import Seen, about, see_other
-from cityorchestra_ld.web.describe import by_weight, is_part
+from cityorchestra_ld.web.describe import GENID, OWNING, by_weight, is_part
 from cityorchestra_ld.web.http_ import Ask, Headers, etag_of, written
 from cityorchestra_ld.web.located import LOCATING
 from cityorchestra_ld.web.paging import PAGE
 from cityorchestra_ld.web.profiles import PLAIN, Choice, choose
 from cityorchestra_ld.web.representation import depends_on, whole_headers
-from cityorchestra_ld.web.writing import order, write_ordered
+from cityorchestra_ld.web.writing import Declared, declared, order, space_of, write_declared, write_ordered
 
 if TYPE_CHECKING:
     from cityorchestra_ld.web.site_ import Site
     from cityorchestra_ld.web.snapshot import Snapshot
 
-_Row = tuple[bool, str, str, str, str, ox.Quad]  # is not a type, predicate, object, graph, IRI or datatype of the object
 _THING: Final = re.compile(rb"/(doc|id)/([A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*)")
 _PLAIN: Final = frozenset((b"host", b"accept-language"))  # headers on which these answers do not depend
 _MOST: Final = 200  # quads
 _WAYS: Final = 256  # Accept headers that are remembered, and for each of them sets of graphs
-_TYPE, _REPLACED = f"{RDF}type", REPLACED.value
+_TYPE: Final = f"{RDF}type"
+_SIMPLE: Final = frozenset((ox.NamedNode, ox.Literal))
+_CLOSER: Final = frozenset((*LOCATING, *OWNING, REPLACED.value))  # properties of things that are not simple
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 _NAME, _TAG, _SIZE = "0-name-of-a-thing-0", "0-tag-of-a-thing-0", "0-size-of-a-thing-0"  # slots of a head
 
 
@@ -44,7 +47,23 @@ class _Thing:
     triples: Sequence[ox.Triple]
     graphs: tuple[str, ...]  # the one that says most first
     located: bool
-    iris: Iterable[str] | None = None  # that occur in it, where they are known
+    used: Declared | None = None  # prefixes, where they are known
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What things of which the engine tells the same predicates, in the same order, have in common."""
+
+    simple: bool
+    spaces: frozenset[str]
+    order: Sequence[int] | None  # in which their triples are written, unless their objects decide
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Self:
+        """Look at their predicates."""
+        order = sorted(range(len(names)), key=lambda number: (names[number] != _TYPE, names[number]))
+        repeated = len(set(names)) < len(names)
+        return cls(_CLOSER.isdisjoint(names), frozenset(map(space_of, names)), None if repeated else order)
 
 
 class _Head:
@@ -107,6 +126,9 @@ class _Made:
         self._site = site
         self._things = f"{site.territory.base_iri}id/"
         self._replaced = replaced(snapshot)
+        self._spaces = frozenset(site.prefixes.values())
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+        self._used: dict[frozenset[str], Declared] = {}
         self._ways: dict[bytes | None, tuple[_Way | None, _Way | None]] = {}  # by Accept: without a geometry, with one
         elsewhere = see_other(Ask(), f"/doc/{_NAME}")
         self._elsewhere = _Head(elsewhere.headers), elsewhere.body.split(_NAME.encode())
@@ -134,7 +156,11 @@ class _Made:
         head = way.heads.get(thing.graphs)
         if head is None:
             head = self._head(accept, way, thing)
-        body = write_ordered(thing.triples, way.choice.offer.format, self._site.prefixes, thing.iris)
+        form = way.choice.offer.format
+        if thing.used is None:
+            body = write_ordered(thing.triples, form, self._site.prefixes)
+        else:
+            body = write_declared(thing.triples, form, thing.used)
         self.snapshot.answers.missed()
         return Whole(200, head.fill(name, len(body), etag_of(text.join(way.tag))), body, "document")
 
@@ -143,40 +169,46 @@ class _Made:
 
     def _look(self, iri: str) -> _Thing | None:
         """Read what is said of a thing; `None` when that is nothing, or much, or needs a second thought."""
-        snapshot = self.snapshot
-        plain, beside = snapshot.plain.graphs, snapshot.beside.graphs
-        quads = list(islice(snapshot.reader.quads(ox.NamedNode(iri)), _MOST + 1))
+        quads = list(islice(self.snapshot.reader.quads(ox.NamedNode(iri)), _MOST + 1))
         if len(quads) > _MOST or self._site.dataset_at(iri) is not None or self._may_be_replaced(iri):
             return None
-        usual: list[_Row] = []
-        others: list[_Row] = []
-        located = nested = False
-        for quad in quads:
-            name, predicate, term = quad.graph_name, quad.predicate.value, quad.object
-            graph = name.value if isinstance(name, ox.NamedNode) else ""
-            side = usual if graph in plain else others if graph in beside else None
-            if side is None:
-                continue
-            if predicate == _REPLACED:
-                return None
-            located = located or predicate in LOCATING
-            if isinstance(term, ox.Literal):
-                used = term.datatype.value
-            elif isinstance(term, ox.NamedNode) and not is_part(term, predicate, iri):
-                used = term.value
-            else:
-                used, nested = "", True
-            side.append((predicate != _TYPE, predicate, str(term), graph, used, quad))
-        if nested:
-            return self._nested(iri, located=located)
-        rows = sorted(usual or others)
-        if not rows:
+        visible, plain, located = self.snapshot.all.graphs, self.snapshot.plain.graphs, False
+        said, graphs = quads, [_graph(quad) for quad in quads]
+        if not plain.issuperset(graphs):
+            quads = [quad for quad in quads if _graph(quad) in visible]
+            said = [quad for quad in quads if _graph(quad) in plain] or quads
+            graphs = [_graph(quad) for quad in said]
+        if not said:
             return None
-        triples, graphs = [row[5].triple for row in rows], [row[3] for row in rows]
-        iris = {iri, *[row[1] for row in rows], *[row[4] for row in rows]}
+        triples = [quad.triple for quad in said]
+        terms = [triple.object for triple in triples]
+        names = tuple([triple.predicate.value for triple in triples])
+        shape = self._shapes.get(names) or _remembered(self._shapes, names, _Shape.of(names))
+        # what graphs beside these say counts here as well, though it is not told
+        if said is not quads or not shape.simple or not _SIMPLE.issuperset(map(type, terms)):
+            predicates = {quad.predicate.value for quad in quads}
+            if REPLACED.value in predicates:
+                return None
+            located = not LOCATING.isdisjoint(predicates)
+            if any(_is_nested(quad, iri) for quad in quads):
+                return self._nested(iri, located=located)
+        used = {term.datatype.value if isinstance(term, ox.Literal) else term.value for term in terms}  # type: ignore[union-attr]
+        spaces = shape.spaces.union((iri[: iri.rfind("/") + 1],), map(space_of, used))
+        if GENID in "".join(spaces):
+            return self._nested(iri, located=located)
+        if shape.order is None:
+            ranks = ["" if name == _TYPE else name for name in names]
+            ordered = [row[3] for row in sorted(zip(ranks, map(str, terms), graphs, triples, strict=True))]
+        else:
+            ordered = [triples[number] for number in shape.order]
         if graphs.count(graphs[0]) == len(graphs):  # which is so for nearly every thing
-            return _Thing(triples, (graphs[0],), located, iris)
-        return _Thing(list(dict.fromkeys(triples)), by_weight(graphs), located, iris)
+            return _Thing(ordered, (graphs[0],), located, self._declared(spaces))
+        return _Thing(list(dict.fromkeys(ordered)), by_weight(graphs), located, self._declared(spaces))
+
+    def _declared(self, spaces: Set[str]) -> Declared:
+        """Return the prefixes that go with these spaces; there are few combinations of them."""
+        known = self._spaces.intersection(spaces)
+        return self._used.get(known) or _remembered(self._used, known, declared(known, self._site.prefixes))
 
     def _nested(self, iri: str, *, located: bool) -> _Thing | None:
         """Read what is said of a thing and of its parts."""
@@ -188,9 +220,8 @@ class _Made:
         """Return how an Accept header is answered, `None` when it is not with a graph."""
         known = self._ways.get(accept)
         if known is None:
-            if len(self._ways) >= _WAYS:
-                self._ways.clear()
-            known = self._ways[accept] = self._chosen(accept, Seen((), False)), self._chosen(accept, Seen((), True))
+            known = self._chosen(accept, Seen((), False)), self._chosen(accept, Seen((), True))
+            _remembered(self._ways, accept, known)
         return known
 
     def _chosen(self, accept: bytes | None, seen: Seen) -> _Way | None:
@@ -206,11 +237,26 @@ class _Made:
         ask, seen = _ask(accept), Seen(thing.graphs, thing.located)
         document = about(ask, self._site, self.snapshot, self._things + _NAME, seen=seen)
         headers = whole_headers(ask, self._site, self.snapshot, document, way.choice, _TAG)
-        if len(way.heads) >= _WAYS:
-            way.heads.clear()
-        way.heads[thing.graphs] = head = _Head(headers)
-        return head
+        return _remembered(way.heads, thing.graphs, _Head(headers))
 
 
 def _ask(accept: bytes | None) -> Ask:
     return Ask(path=f"/doc/{_NAME}", headers={} if accept is None else {"accept": accept.decode("latin-1")})
+
+
+def _remembered(known: dict[_K, _V], key: _K, value: _V) -> _V:
+    """Remember a value beside others of which there are few, whatever is asked."""
+    if len(known) >= _WAYS:
+        known.clear()
+    known[key] = value
+    return value
+
+
+def _graph(quad: ox.Quad) -> str:
+    return getattr(quad.graph_name, "value", "")
+
+
+def _is_nested(quad: ox.Quad, iri: str) -> bool:
+    """Tell whether a node is described with the thing that it is said of."""
+    term = quad.object
+    return not isinstance(term, ox.NamedNode | ox.Literal) or is_part(term, quad.predicate.value, iri)

@@ -23,6 +23,7 @@ _QUERY: Final = 2_000
 _ODD: Final = re.compile(r"[^\x20-\x7e]|\\")
 _TOGETHER: Final = 0.05  # seconds of requests whose lines are written together
 _WAITING: Final = 100_000  # lines that may wait for a slow log
+_WRITTEN: Final = msgspec.json.Encoder()
 _LOG = logging.getLogger(__name__)
 
 
@@ -92,8 +93,12 @@ def shown(text: str) -> str:
 
 def moment(seconds: float) -> str:
     """Write a time in UTC to the millisecond."""
-    whole = int(seconds)
-    return f"{_second(whole)}.{int((seconds - whole) * 1000):03d}Z"
+    return _moment(int(seconds * 1000))
+
+
+@lru_cache(maxsize=8)
+def _moment(milliseconds: int) -> str:
+    return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
 
 
 @lru_cache(maxsize=8)
@@ -108,7 +113,8 @@ class LineRecord(logging.LogRecord):
     """One line about a request as `logging` passes it on, without looking each time for what is always the same."""
 
     def __init__(self, line: Line, seconds: float) -> None:
-        self.__dict__.update(_USUAL, created=seconds, msecs=seconds % 1 * 1000, line=line)
+        own = self.__dict__ = _USUAL.copy()
+        own["created"], own["msecs"], own["line"] = seconds, seconds % 1 * 1000, line
 
 
 class RequestLines(logging.StreamHandler[TextIO]):
@@ -126,6 +132,11 @@ class RequestLines(logging.StreamHandler[TextIO]):
         self._writing = threading.Lock()  # not that of the handler, on which a request would wait
         self._wanted = threading.Event()
         self._writer: threading.Thread | None = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a line, without the lock of the handler: a queue needs none."""
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take a line."""
@@ -178,7 +189,7 @@ class JsonLines(logging.Formatter):
         """Write one record."""
         line = getattr(record, "line", None)
         if isinstance(line, Line):
-            return msgspec.json.encode(line).decode()
+            return _WRITTEN.encode(line).decode()
         said: dict[str, Any] = {
             "time": moment(record.created), "level": record.levelname.lower(), "logger": record.name,
             "message": record.getMessage(),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from functools import lru_cache
 
 import pyoxigraph as ox
@@ -14,7 +15,12 @@ from cityorchestra_ld.web.jsonld import compact
 _ROOT = re.compile(rb"<rdf:RDF ([^<>]*)>")
 
 
-_PREFIXES = re.compile(rb"(?:@prefix [^\n]*\n)*")
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The prefixes that some triples use, in alphabetical order, and how Turtle declares them."""
+
+    prefixes: dict[str, str]
+    turtle: bytes
 
 
 def iris_of(triple: ox.Triple) -> Iterable[str]:
@@ -32,18 +38,23 @@ def iris_of(triple: ox.Triple) -> Iterable[str]:
 
 def used_prefixes(triples: Iterable[ox.Triple], prefixes: Mapping[str, str]) -> dict[str, str]:
     """Keep the prefixes that give a name without a slash to at least one IRI, in alphabetical order."""
-    return prefixes_of({iri for triple in triples for iri in iris_of(triple)}, prefixes)
+    return declared({space_of(iri) for triple in triples for iri in iris_of(triple)}, prefixes).prefixes
 
 
-def prefixes_of(iris: Iterable[str], prefixes: Mapping[str, str]) -> dict[str, str]:
-    """Keep the prefixes that these IRIs use."""
-    spaces = set(map(_space, iris))
-    return dict(sorted([(name, space) for name, space in prefixes.items() if space in spaces]))
+def declared(spaces: Set[str], prefixes: Mapping[str, str]) -> Declared:
+    """Keep the prefixes of the spaces that are used."""
+    used = dict(sorted([(name, space) for name, space in prefixes.items() if space in spaces]))
+    return Declared(used, b"".join(sorted(f"@prefix {name}: <{space}> .\n".encode() for name, space in used.items())))
 
 
 @lru_cache(maxsize=4096)
-def _space(iri: str) -> str:
-    """Return an IRI up to its last slash or hash."""
+def space_of(iri: str) -> str:
+    """
+    Return an IRI up to its last slash or hash.
+
+    >>> space_of("https://x.example/id/stop/1")
+    'https://x.example/id/stop/'
+    """
     return iri[: max(iri.rfind("/"), iri.rfind("#")) + 1]
 
 
@@ -69,25 +80,26 @@ def write_graph(triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[st
     return write_ordered(order(triples, first), form, prefixes)
 
 
-def write_ordered(
-    triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[str, str], iris: Iterable[str] | None = None
-) -> bytes:
-    """Serialise triples that are in order already; whoever knows their IRIs says so."""
-    if form.rdf == ox.RdfFormat.N_TRIPLES:
-        return ox.serialize(triples, format=form.rdf) or b""
-    used = used_prefixes(triples, prefixes) if iris is None else prefixes_of(iris, prefixes)
+def write_ordered(triples: Sequence[ox.Triple], form: Format, prefixes: Mapping[str, str]) -> bytes:
+    """Serialise triples that are in order already."""
+    named = form.rdf != ox.RdfFormat.N_TRIPLES  # where IRIs have short names
+    spaces = {space_of(iri) for triple in triples for iri in iris_of(triple)} if named else frozenset[str]()
+    return write_declared(triples, form, declared(spaces, prefixes))
+
+
+def write_declared(triples: Sequence[ox.Triple], form: Format, used: Declared) -> bytes:
+    """
+    Serialise triples that are in order already, with the prefixes that they use.
+
+    The library declares these in no order: they are put in alphabetical order, so that equal data are equal bytes.
+    """
     if form.rdf == ox.RdfFormat.JSON_LD:
-        return compact(triples, used)
-    written = ox.serialize(triples, format=form.rdf, prefixes=used)
-    return _settle(written or b"", form)
-
-
-def _settle(written: bytes, form: Format) -> bytes:
-    """Put the prefix declarations, which the library writes in no order, in alphabetical order: equal data, equal bytes."""
-    if form.rdf == ox.RdfFormat.TURTLE:
-        declared = _PREFIXES.match(written)
-        end = declared.end() if declared else 0
-        return b"".join((*sorted(written[:end].splitlines(keepends=True)), b"\n", written[end:])) if end else written
+        return compact(triples, used.prefixes)
+    written = ox.serialize(triples, format=form.rdf, prefixes=used.prefixes)
+    if not written:
+        return b""
+    if form.rdf == ox.RdfFormat.TURTLE and used.turtle:
+        return b"".join((used.turtle, b"\n", written[len(used.turtle) :]))
     if form.rdf == ox.RdfFormat.RDF_XML:
         return _ROOT.sub(lambda match: b"<rdf:RDF " + b" ".join(sorted(match.group(1).split())) + b">", written, count=1)
     return written
