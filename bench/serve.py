@@ -26,10 +26,11 @@ from bench.serve_peers import City, Oxigraph, RdflibEndpoint, Server, Virtuoso, 
 TERM = f"{BASE}def/co#"
 HOT = 200  # resources that repeated look-ups go round
 SMALL = f"SELECT ?p ?o WHERE {{ <{BASE}id/reading/{{n}}> ?p ?o }}"
-POOLED = (  # more than one pattern: for a query worker
+LINKED = (
     f"SELECT ?value ?label WHERE {{ <{BASE}id/reading/{{n}}> <{TERM}value> ?value ; <{TERM}place> ?place . "
     f"?place <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
 )
+POOLED = LINKED.replace(" }", ' FILTER(LANG(?label) = "fr") }')  # an expression: for a query worker
 JOIN = (
     f"SELECT ?label ?value WHERE {{ ?r <{TERM}place> <{BASE}id/place/{{n}}> ; <{TERM}value> ?value . "
     f"<{BASE}id/place/{{n}}> <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
@@ -110,6 +111,7 @@ def measure(client: Client, triples: int) -> None:
     client.load("small SELECT", server.query(SMALL), JSON, count=count)
     client.load("small SELECT, repeated", server.query(SMALL.replace("{n}", "7")), JSON, count=1)
     client.load("small SELECT, 16 clients", server.query(SMALL), JSON, count=count, connections=16)
+    client.load("small SELECT, three patterns", server.query(LINKED), JSON, count=count)
     client.load("small SELECT, through the pool", server.query(POOLED), JSON, count=count)
     client.load("join", server.query(JOIN), JSON, count=PLACES)
     client.load("aggregate", server.query(AGGREGATE + " LIMIT {n}"), JSON, count=PLACES, connections=2)

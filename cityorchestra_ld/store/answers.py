@@ -14,8 +14,9 @@ from cityorchestra_ld.errors import CityOrchestraError, QueryError, QueryTimeout
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.frames import End, Failure, Head, Request
 from cityorchestra_ld.store.names import no_names_error
+from cityorchestra_ld.store.replies import Reply, WorkerGoneError
 from cityorchestra_ld.store.syntax import syntax_error
-from cityorchestra_ld.store.workers import QueryWorker, WorkerGoneError
+from cityorchestra_ld.store.workers import QueryWorker
 
 _WALL: Final = 6.0  # a slow client may take this many times the deadline, and at least a minute
 
@@ -43,56 +44,72 @@ class Answer:
     def __init__(
         self,
         worker: QueryWorker,
+        client: str,
         text: str,
         request: Request,
         patience: Patience,
-        release: Callable[[QueryWorker, bool, float | None], None],
+        release: Callable[[Answer, bool], None],
         spent: Callable[[float], None] | None = None,
     ) -> None:
+        now = asyncio.get_running_loop().time()
         self.head = Head(kind="solutions", media_type=request.media_type)
         self.end: End | None = None
         self.generation = worker.generation
         self.worker = worker
+        self.client = client
+        self.began = now
         self._text = text  # as the client wrote it: errors point into this, not into what the worker runs
         self._request = request
         self._patience = patience
         self._release = release
         self._spent = spent  # hears once how many seconds the engine worked
         self._left = patience.seconds
-        self._ends_at = asyncio.get_running_loop().time() + max(60.0, _WALL * patience.seconds)
+        self._ends_at = now + max(60.0, _WALL * patience.seconds)
         self._chunks: deque[bytes] = deque()
         self._released = False
         self._failure: CityOrchestraError | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._since: float | None = None  # when the worker was asked, while somebody hears of the answer by a call
+        self._reply: Reply | None = None  # of the worker, once that was asked
+        self._since = now  # when the worker was asked, while somebody hears of the answer by a call
         self._heard: Callable[[], None] | None = None
         self._came = False
+        self.dropped = False
 
     def ask(self, heard: Callable[[], None]) -> None:
         """Ask, and call back once when something came; what did not come yet may then be waited for by `begin`."""
         self._since, self._heard = asyncio.get_running_loop().time(), heard
-        self.worker.listen(self._hear)
-        self.worker.ask(self._request)
+        self._reply = self.worker.ask(self._request)
+        self._reply.listen(self._hear)
 
     def _hear(self) -> None:
-        if self.worker.has_frame or self.worker.closed:
-            heard = self._heard
-            self.stop_hearing()
-            self._take_frames()
-            if heard is not None:
-                heard()
+        heard = self._heard
+        self.stop_hearing()
+        self._take_frames()
+        if heard is not None:
+            heard()
 
     def stop_hearing(self) -> None:
         """Call nobody any more."""
-        if self._since is not None and self._heard is not None:
-            self.worker.listen(None)
+        if self._reply is not None and self._heard is not None:
+            self._reply.listen(None)
             self._left -= asyncio.get_running_loop().time() - self._since
             self._heard = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether the worker ended before it could answer this, perhaps because of what it was asked before."""
+        return not self._came and self.worker.closed and (self.worker.killed or len(self.worker.line) > 1)
+
+    def drop(self) -> None:
+        """Want the answer no more; the worker goes on, for the others that it was asked by."""
+        self.stop_hearing()
+        self._spent, self.dropped = None, True
+        if self._reply is not None:
+            self._reply.drop()
+        self._finish(reusable=True)
+
     async def begin(self) -> None:
         """Ask, and wait for the head; what goes wrong before the first byte is raised here."""
-        if self._since is None:
-            self.worker.ask(self._request)
         try:
             if not self._came:
                 await self._next_frame()
@@ -153,11 +170,13 @@ class Answer:
 
     async def _next_frame(self) -> None:
         """Wait for a frame, and take all that have arrived with it, so that a small answer frees its worker at once."""
+        if self._reply is None:
+            self._reply = self.worker.ask(self._request)
         loop = asyncio.get_running_loop()
         before = loop.time()
         try:
-            if not self.worker.has_frame:
-                await self.worker.wait(max(0.0, min(self._left, self._ends_at - before)))
+            if not self._reply.has_frame:
+                await self._reply.wait(max(0.0, min(self._left, self._ends_at - before)))
         except TimeoutError:
             self._left -= loop.time() - before
             self._fail(deadline_error(self._patience.seconds))
@@ -170,9 +189,10 @@ class Answer:
         self._take_frames()
 
     def _take_frames(self) -> None:
-        while self.worker.has_frame and not self._released:
+        reply = self._reply
+        while reply is not None and reply.has_frame and not self._released:
             self._came = True
-            self._take(*self.worker.pop())
+            self._take(*reply.pop())
 
     def _take(self, kind: bytes, payload: bytes) -> None:
         if kind == frames.WHOLE:
@@ -199,9 +219,10 @@ class Answer:
         self._unwatch()
         if not self._released:
             self._released = True
-            self._release(self.worker, reusable, self.end.seconds if self.end else None)
+            done = self._reply is not None and self._reply.ended and self.end is None  # it works for others, or for nobody
+            self._release(self, reusable or done)
             if self._spent is not None:
-                self._spent(self._patience.seconds - self._left)
+                self._spent(self.end.seconds if self.end else self._patience.seconds - self._left)
 
     # --- slow clients -----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Question:
     rows: int | None = None
     spent: Callable[[float], None] | None = None
     searches: Searches | None = None
+    brief: bool = False  # it will hardly take a millisecond, as others of its shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

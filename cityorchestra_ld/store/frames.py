@@ -16,6 +16,7 @@ ResultKind = Literal["solutions", "boolean", "graph"]
 ErrorKind = Literal["syntax", "evaluation", "memory", "format", "store", "names"]
 
 WHOLE: Final = b"W"  # a small answer at once: its head, its end and its bytes
+LAST: Final = frozenset((READY, END, ERROR, WHOLE))  # after these, a question is answered
 _WHOLE: Final = struct.Struct("!Bqd")  # kind of result, truncated, retire; rows; seconds
 _KINDS: Final[tuple[ResultKind, ...]] = ("solutions", "boolean", "graph")
 _NONE: Final = -1

@@ -20,11 +20,12 @@ from cityorchestra_ld.namespaces import RDF, XSD
 from cityorchestra_ld.store.cheap import MOST, is_cheap
 from cityorchestra_ld.store.guard import Inspected
 from cityorchestra_ld.store.lexer import Token, iri_value, tokens
-from cityorchestra_ld.store.reader import Reader
+from cityorchestra_ld.store.reader import Object, Reader
 
 _PLAIN: Final = re.compile(
     r"[a-z][a-z0-9+.\-]*:(?!.*/\.)[A-Za-z0-9/_~:?=&@+,;!$*%.\-#]+"
 )  # nothing to resolve, nothing to escape
+_TEXT: Final = re.compile(r"""'[^'\\\r\n]+'|"[^"\\\r\n]+\"""")
 _LOCAL: Final = re.compile(r"[A-Za-z0-9_\-.]*")  # of a prefixed name, without escapes
 _PARTS: Final = ("subject", "predicate", "object")
 _STRING: Final = f"{XSD}string"
@@ -50,7 +51,7 @@ class Lookup:
         if len(found) > MOST:
             return None
         rows: list[bytes] = []
-        for triple in _merged(found, graphs):
+        for triple in merged(found, graphs):
             row = self._row(triple)
             if row is None:
                 return None
@@ -60,13 +61,10 @@ class Lookup:
     def _row(self, triple: ox.Quad | ox.Triple) -> bytes | None:
         cells = []
         for name, part in self.columns:
-            term = triple.predicate if part == "predicate" else triple.object
-            if isinstance(term, ox.NamedNode):
-                cells.append(name + _iri(term.value))
-            elif isinstance(term, ox.Literal) and term.direction is None:
-                cells.append(name + _literal(term))
-            else:
+            written = cell(triple.predicate if part == "predicate" else triple.object)
+            if written is None:
                 return None
+            cells.append(name + written)
         return b"{" + b",".join(cells) + b"}"
 
 
@@ -74,10 +72,8 @@ def lookup_of(inspected: Inspected, holes: Sequence[Token], base: str) -> Lookup
     """Return what queries of a shape look up; nothing when they are to be answered by the engine."""
     if not is_cheap(inspected) or inspected.limit is not None or "(" in inspected.text:
         return None
-    try:
-        empty = cast("ox.QuerySolutions", ox.Store().query(inspected.text, base_iri=base))
-        written = cast("bytes", empty.serialize(format=ox.QueryResultsFormat.JSON))
-    except (SyntaxError, ValueError):
+    frame = frame_of(inspected, base)
+    if frame is None:
         return None
     found = list(tokens(inspected.text))
     start = next(number for number, token in enumerate(found) if token.text == "{")
@@ -90,18 +86,37 @@ def lookup_of(inspected: Inspected, holes: Sequence[Token], base: str) -> Lookup
         elif token.at in numbers:
             places.append(numbers[token.at])
         else:
-            iri = _fixed(token, inspected)
+            iri = fixed_iri(token, inspected)
             if iri is None:
                 return None
             places.append(iri)
     parts = {token.text[1:]: part for token, part in zip(terms, _PARTS, strict=True) if token.kind == "variable"}
+    columns = tuple((orjson.dumps(name) + b":", parts[name]) for name in frame.names if name in parts)
+    return Lookup((places[0], places[1], places[2]), frame.head, frame.tail, columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the engine writes around the rows of a SELECT, and the variables of these."""
+
+    names: tuple[str, ...]
+    head: bytes
+    tail: bytes
+
+
+def frame_of(inspected: Inspected, base: str) -> Frame | None:
+    """Have the engine write an answer without rows; nothing when it cannot, or when a name is there twice."""
+    try:
+        empty = cast("ox.QuerySolutions", ox.Store().query(inspected.text, base_iri=base))
+        written = cast("bytes", empty.serialize(format=ox.QueryResultsFormat.JSON))
+    except (SyntaxError, ValueError):
+        return None
     names: list[str] = orjson.loads(written)["head"]["vars"]
     head, mark, tail = written.partition(b'"bindings":[')
-    columns = tuple((orjson.dumps(name) + b":", parts[name]) for name in names if name in parts)
-    return Lookup((places[0], places[1], places[2]), head + mark, tail, columns) if len(set(names)) == len(names) else None
+    return Frame(tuple(names), head + mark, tail) if len(set(names)) == len(names) else None
 
 
-def _fixed(token: Token, inspected: Inspected) -> str | None:
+def fixed_iri(token: Token, inspected: Inspected) -> str | None:
     """Return the IRI that a token means in all queries of a shape, if the engine is sure to read the same."""
     if token.kind == "word":
         return f"{RDF}type"
@@ -118,7 +133,11 @@ def _fixed(token: Token, inspected: Inspected) -> str | None:
 def _node(place: Place, filled: Sequence[str]) -> ox.NamedNode | None:
     if place is None:
         return None
-    iri = filled[place][1:-1] if isinstance(place, int) else place
+    return plain_node(filled[place][1:-1] if isinstance(place, int) else place)
+
+
+def plain_node(iri: str) -> ox.NamedNode | None:
+    """Return the node of an IRI in which there is nothing to resolve; nothing for another."""
     if _PLAIN.fullmatch(iri) is None:
         return None
     try:
@@ -127,7 +146,12 @@ def _node(place: Place, filled: Sequence[str]) -> ox.NamedNode | None:
         return None
 
 
-def _merged(quads: Sequence[ox.Quad], graphs: Set[str]) -> Iterator[ox.Quad | ox.Triple]:
+def plain_text(token: Token) -> str | None:
+    """Return what a string says that has no escape in it; nothing for another."""
+    return token.text[1:-1] if _TEXT.fullmatch(token.text) else None
+
+
+def merged(quads: Sequence[ox.Quad], graphs: Set[str]) -> Iterator[ox.Quad | ox.Triple]:
     """Yield what lies in these graphs, each triple once."""
     within = [quad for quad in quads if isinstance(graph := quad.graph_name, ox.NamedNode) and graph.value in graphs]
     if len({quad.graph_name for quad in within}) < 2:
@@ -136,6 +160,15 @@ def _merged(quads: Sequence[ox.Quad], graphs: Set[str]) -> Iterator[ox.Quad | ox
 
 
 # --- as the engine writes it --------------------------------------------------------------------------------------------------
+
+
+def cell(term: Object) -> bytes | None:
+    """Write one value; nothing when the engine has to."""
+    if isinstance(term, ox.NamedNode):
+        return _iri(term.value)
+    if isinstance(term, ox.Literal) and term.direction is None:
+        return _literal(term)
+    return None
 
 
 @lru_cache(maxsize=10_000)

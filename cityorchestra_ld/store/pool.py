@@ -7,7 +7,6 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Final, Self
@@ -31,14 +30,6 @@ _LOOK_AGAIN: Final = 0.05  # seconds
 _SHORT: Final = 0.5  # seconds after which another worker is started beside a query
 _LONG: Final = 2.0  # seconds after which a query gives way to other processes
 _RESTART: Final = 0.5  # seconds of work that a worker costs which has to be replaced
-
-
-@dataclass(frozen=True, slots=True)
-class _Long:
-    """A query that takes long, and who asked it."""
-
-    client: str
-    answer: Answer
 
 
 class Pool:
@@ -70,12 +61,11 @@ class Pool:
         self._turns = Turns(size, self._limits.max_waiting)
         self._workers: set[QueryWorker] = set()
         self._held: dict[int, Held] = {}
-        self._long: dict[QueryWorker, _Long] = {}
-        self._timers: dict[QueryWorker, asyncio.TimerHandle] = {}
+        self._long: dict[QueryWorker, Answer] = {}
+        self._timers: dict[Answer, asyncio.TimerHandle] = {}
         self._respawning: set[asyncio.Task[None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
-        self._asked: dict[QueryWorker, tuple[str, float]] = {}
         self._starting: Counter[int] = Counter()  # by generation
 
     # --- life -------------------------------------------------------------------------------------------------------------
@@ -253,7 +243,7 @@ class Pool:
             while answer is None:
                 answer = self._put(question, await self._turns.take(client, question.seconds))
             try:
-                return await self._begun(answer, client)
+                return await self._begun(answer)
             except EngineStoppedError:
                 worker, answer = answer.worker, None
                 held = self._held.get(worker.generation.number)
@@ -262,22 +252,27 @@ class Pool:
 
     def ask(
         self, inspected: Inspected, view: Callable[[Generation], View], media_type: str, *, client: str,
-        spent: Callable[[float], None], told: Told,
+        spent: Callable[[float], None], told: Told, brief: bool = False,
     ) -> bool:  # fmt: skip
         """
         Put a query that searches nothing to a worker, without a task; tell whether that is so: too many may wait.
 
         `told` hears once what came, from here or later. What it hears of may be given to `query` as begun, which goes on.
+        A query that is known to be `brief` may be put to a worker that is about to answer others of the same client.
         """
         question = Question(
             inspected=inspected, view=view, media_type=media_type, client=client, spent=spent,
-            seconds=self._limits.query_seconds,
+            seconds=self._limits.query_seconds, brief=brief,
         )  # fmt: skip
-        return self._quicks.ask(client, question.seconds, partial(self._put, question), told)
+        shared = self._turns.shared(client, filter(self._fits, self._workers)) if brief else None
+        return self._quicks.ask(client, question.seconds, partial(self._put, question), told, shared, brief=brief)
 
     def _put(self, question: Question, worker: QueryWorker) -> Answer | None:
         """Make the answer that a worker is to give; nothing when it has ended meanwhile."""
-        if not worker.alive:
+        if worker.line:
+            if worker.closed:
+                return None
+        elif not worker.alive:
             self._turns.lost(worker)
             self._replace(worker)
             return None
@@ -285,27 +280,28 @@ class Pool:
         try:
             seen = view(generation) if callable(view) else view
         except BaseException:
-            self._released_unused(worker)
+            if not worker.line:
+                self._released_unused(worker)
             raise
         request = self._asking.request(
             question.inspected, seen, question.media_type, generation, self._held[generation.number].merged, question.rows,
             question.searches,
         )  # fmt: skip
-        self._asked[worker] = (question.client, asyncio.get_running_loop().time())
+        worker.shared, worker.held = question.client if question.brief else None, worker.held + 1
         patience = Patience(question.seconds, self._stall)
-        return Answer(worker, question.inspected.text, request, patience, self._released, question.spent)
+        return Answer(worker, question.client, question.inspected.text, request, patience, self._released, question.spent)
 
-    async def _begun(self, answer: Answer, client: str) -> Answer:
+    async def _begun(self, answer: Answer) -> Answer:
         """Ask, and return once the first bytes are there."""
         loop, worker = asyncio.get_running_loop(), answer.worker
         began = loop.time()
         if not answer.released:
-            self._timers[worker] = loop.call_later(_SHORT, self._takes_long, worker, _Long(client, answer))
+            self._timers[answer] = loop.call_later(_SHORT, self._takes_long, worker, answer)
         await answer.begin()
         self._turns.took(loop.time() - began)
         return answer
 
-    def _takes_long(self, worker: QueryWorker, query: _Long) -> None:
+    def _takes_long(self, worker: QueryWorker, answer: Answer) -> None:
         """
         Let a query go on beside the others; when too many do, the client that has most of them loses its newest.
 
@@ -314,29 +310,33 @@ class Pool:
         if self._turns.lost(worker):
             worker.give_way(to_all=True)
         else:
-            self._timers[worker] = asyncio.get_running_loop().call_later(_LONG - _SHORT, worker.give_way)
-        self._long[worker] = query
+            self._timers[answer] = asyncio.get_running_loop().call_later(_LONG - _SHORT, worker.give_way)
+        self._long[worker] = answer
         if len(self._long) > self._limits.long_queries:
             clients = [other.client for other in self._long.values()]
             heaviest = max(reversed(clients), key=clients.count)
-            next(other for other in reversed(self._long.values()) if other.client == heaviest).answer.interrupt(crowded())
+            next(other for other in reversed(self._long.values()) if other.client == heaviest).interrupt(crowded())
         if worker in self._long:
             self._fill(worker.generation)
         self._turns.dispatch()
 
-    def _released(self, worker: QueryWorker, reusable: bool, seconds: float | None) -> None:
-        """Hear from an answer that it is done with its worker, and how long that computed if it came to its end."""
-        timer = self._timers.pop(worker, None)
+    def _released(self, answer: Answer, reusable: bool) -> None:
+        """Hear from an answer that it is done with its worker."""
+        worker = answer.worker
+        timer = self._timers.pop(answer, None)
         if timer is not None:
             timer.cancel()
-        client, began = self._asked.pop(worker)
-        if seconds is None:
-            seconds = asyncio.get_running_loop().time() - began
-        self._turns.worked(client, seconds if reusable else seconds + _RESTART)
+        seconds = answer.end.seconds if answer.end else asyncio.get_running_loop().time() - answer.began
+        worker.held -= 1
+        if answer.dropped:  # with all that share the worker, which works once
+            seconds = seconds / len(worker.line) if worker.held else _RESTART
+        self._turns.worked(answer.client, seconds if reusable else seconds + _RESTART)
+        if reusable and (worker.held or worker.is_wanted):
+            return
         self._turns.lost(worker)
         if self._long.pop(worker, None) is not None and (worker.gives_way or self._ready(worker.generation) > self._size + 1):
             reusable = False  # what gives way cannot be hurried again; and one worker more than needed is enough
-        if reusable and not worker.closed and self._fits(worker):
+        if reusable and not worker.line and not (worker.killed or worker.closed) and self._fits(worker):
             self._turns.offer(worker)
         else:
             self._replace(worker)

@@ -13,6 +13,7 @@ from cityorchestra_ld.store.waiting import QueueFullError
 from cityorchestra_ld.store.workers import QueryWorker
 
 _LOOK_EVERY: Final = 0.02  # seconds, after which an answer that is not there yet is waited for in a task
+_ASK_AGAIN: Final = 0.1  # seconds, after which questions that share a worker are asked again, each for itself
 
 
 class Told(Protocol):
@@ -61,21 +62,32 @@ class Quick:
     # --- the end ----------------------------------------------------------------------------------------------------------
 
     def tell(self, error: CityOrchestraError | None = None) -> None:
-        """Say what there is, and be done."""
+        """Say what there is, and be done; one that was lost with what its worker was asked before is to be asked again."""
         told, self._told = self._told, None
         if told is not None:
-            self._set.forget(self, self._since if self.answer is not None else None)
-            told(self.answer, error)
+            answer = self.answer
+            self._set.forget(self, self._since if answer is not None else None)
+            if answer is not None and answer.is_lost:
+                answer.drop()
+                answer = None
+            elif answer is not None and not answer.released:
+                answer.worker.shared = None
+            told(answer, error)
 
     def look(self, now: float) -> None:
         """Give over what takes longer."""
-        if self.answer is not None:
-            if now - self._since >= _LOOK_EVERY:
-                self.answer.stop_hearing()
+        if self.answer is None:
+            if now - self._since >= self._seconds:
+                self._set.turns.leave(self._client, self)
+                self.tell(self._set.turns.full())
+        elif len(self.answer.worker.line) > 1:
+            if now - self._since >= _ASK_AGAIN:
+                self.answer.drop()
+                self.answer = None
                 self.tell()
-        elif now - self._since >= self._seconds:
-            self._set.turns.leave(self._client, self)
-            self.tell(self._set.turns.full())
+        elif now - self._since >= _LOOK_EVERY:
+            self.answer.stop_hearing()
+            self.tell()
 
 
 class Quicks:
@@ -87,15 +99,25 @@ class Quicks:
         self._under_way: set[Quick] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def ask(self, client: str, seconds: float, make: Callable[[QueryWorker], Answer | None], told: Told) -> bool:
-        """Ask as soon as there is a worker, which `make` makes the question for; tell whether that is so: too many may wait."""
+    def ask(
+        self, client: str, seconds: float, make: Callable[[QueryWorker], Answer | None], told: Told,
+        shared: QueryWorker | None = None, *, brief: bool,
+    ) -> bool:  # fmt: skip
+        """
+        Ask this worker, or as soon as there is one, which `make` makes the question for.
+
+        Returns whether that is so: too many may wait.
+        """
         quick = Quick(self, client, seconds, make, told)
         self._under_way.add(quick)
-        try:
-            self.turns.take_soon(client, quick)
-        except QueueFullError:
-            self._under_way.discard(quick)
-            return False
+        if shared is not None:
+            quick.set_result(shared)
+        else:
+            try:
+                self.turns.take_soon(client, quick, together=brief)
+            except QueueFullError:
+                self._under_way.discard(quick)
+                return False
         if self._timer is None:
             self._timer = self.loop.call_later(_LOOK_EVERY, self._look)
         return True

@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cityorchestra_ld.model import Limits
 from cityorchestra_ld.store.cheap import is_cheap
 from cityorchestra_ld.store.guard import Inspected
+from cityorchestra_ld.store.joins import Join, join_of
 from cityorchestra_ld.store.lexer import Token, tokens
 from cityorchestra_ld.store.lookups import Lookup, lookup_of
 from cityorchestra_ld.store.searching import may_search
@@ -26,6 +27,9 @@ _WIDEST: Final = 4  # bytes of a character
 _REMEMBERED: Final = 500
 _VOLATILE: Final = re.compile(r"\b(NOW|RAND|UUID|STRUUID|BNODE)\s*\(", re.IGNORECASE)
 _DECIDING: Final = frozenset(("BASE", "FROM", "NAMED", "PREFIX", "SERVICE", "VERSION"))
+_BRIEF: Final = 0.001  # seconds
+_UNKNOWN: Final = 0.002  # seconds
+_FADES: Final = 0.9  # of the slowest is remembered, from each that was quicker to the next
 _COMPARED: Final = frozenset(")}]>")  # after one of these, the engine may read `<` as less-than
 
 
@@ -34,15 +38,32 @@ def is_volatile(text: str) -> bool:
     return _VOLATILE.search(text) is not None
 
 
+class Pace:
+    """How long queries of one shape took of late."""
+
+    def __init__(self) -> None:
+        self._slowest = _UNKNOWN  # seconds, less with each that was quicker: some have to be
+
+    @property
+    def is_brief(self) -> bool:
+        """Tell whether the next will hardly take longer than a millisecond."""
+        return self._slowest <= _BRIEF
+
+    def took(self, seconds: float) -> None:
+        """Hear how long one took."""
+        self._slowest = max(seconds, self._slowest * _FADES)
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What queries of one shape have in common."""
 
     first: Inspected
-    lookup: Lookup | None  # that answers them
+    lookup: Lookup | Join | None  # that answers them
     small: bool  # whether they are cheap
     volatile: bool  # no hole has a parenthesis in it
     searching: bool  # perhaps, whatever is in the holes
+    pace: Pace = field(default_factory=Pace, compare=False)
 
 
 @dataclass(slots=True)
@@ -106,7 +127,7 @@ class Shapes:
             return
         holes = _holes(inspected)
         if holes is not None:
-            lookup = lookup_of(inspected, holes, self._base)
+            lookup = lookup_of(inspected, holes, self._base) or join_of(inspected, holes, self._base)
             key, _ = _cut(inspected.text)
             marks = is_volatile(inspected.text), may_search("".join(key[:-1]))
             self._known[key] = Shape(inspected, lookup, is_cheap(inspected), *marks)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from cityorchestra_ld.errors import BusyError
 from cityorchestra_ld.store.waiting import FairQueue, QueueFullError, Spending, Waiter, closing, full
 from cityorchestra_ld.store.workers import QueryWorker
 
+TOGETHER: Final = 8  # brief questions that one worker has before it at most
+_FRESH: Final = 0.002  # seconds for which a worker that was idle may be asked more of them
 _MUCH: Final = 2.0  # seconds of work, of late, from which a client costs much
 
 
@@ -57,13 +60,19 @@ class Turns:
         except (QueueFullError, TimeoutError):
             raise self.full() from None
 
-    def take_soon(self, client: str, waiter: Waiter[QueryWorker]) -> None:
-        """Give a worker to a waiter, now or in its turn; raise QueueFullError when too many wait."""
+    def take_soon(self, client: str, waiter: Waiter[QueryWorker], *, together: bool = False) -> None:
+        """
+        Give a worker to a waiter, now or in its turn; raise QueueFullError when too many wait.
+
+        Those of one client that may go `together` ask the same worker when it is their turn.
+        """
         worker = self._at_once(client)
         if worker is not None:
             waiter.set_result(worker)
+        elif self.closed:
+            raise QueueFullError
         else:
-            self._queue.enter(client, waiter)
+            self._queue.enter(client, waiter, together=together)
 
     def leave(self, client: str, waiter: Waiter[QueryWorker]) -> None:
         """Forget a waiter."""
@@ -77,6 +86,15 @@ class Turns:
         free = self.idle and (self._room or self._spending.of(client) <= _MUCH)
         return self._take(client) if free else None
 
+    def shared(self, client: str, workers: Iterable[QueryWorker]) -> QueryWorker | None:
+        """Return the worker that answers brief questions of a client and may be asked another, with the least before it."""
+        if self._queue:
+            return None
+        since = asyncio.get_running_loop().time() - _FRESH
+        open_ = [worker for worker in workers if worker.shared == client and worker.asked_at > since and not worker.closed]
+        found = min((worker for worker in open_ if worker.line), key=lambda worker: len(worker.line), default=None)
+        return found if found and len(found.line) < TOGETHER else None
+
     # --- workers ----------------------------------------------------------------------------------------------------------
 
     def offer(self, worker: QueryWorker) -> None:
@@ -89,7 +107,10 @@ class Turns:
         """Give idle workers to those who wait."""
         while self.idle and (turn := self._queue.next(math.inf if self._room else _MUCH)) is not None:
             client, waiter = turn
-            waiter.set_result(self._take(client))
+            worker = self._take(client)
+            waiter.set_result(worker)
+            while worker.shared == client and 0 < len(worker.line) < TOGETHER and (other := self._queue.next_with(client)):
+                other.set_result(worker)
 
     def lost(self, worker: QueryWorker) -> bool:
         """Hear that a worker answers nobody's short query any more; tell whether it works for a client that costs much."""

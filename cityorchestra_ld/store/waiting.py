@@ -67,6 +67,7 @@ class FairQueue(Generic[T]):
         self._cost = cost
         self._count = 0
         self._clients: OrderedDict[str, deque[Waiter[T]]] = OrderedDict()
+        self._together: set[Waiter[T]] = set()
 
     def __len__(self) -> int:
         return self._count
@@ -84,18 +85,21 @@ class FairQueue(Generic[T]):
         finally:
             self.leave(client, future)
 
-    def enter(self, client: str, waiter: Waiter[T]) -> None:
-        """Let somebody wait; raise QueueFullError when too many do already."""
+    def enter(self, client: str, waiter: Waiter[T], *, together: bool = False) -> None:
+        """Let somebody wait, perhaps `together` with others of the client; raise QueueFullError when too many do already."""
         if self._count >= self._size:
             raise QueueFullError
         self._clients.setdefault(client, deque()).append(waiter)
         self._count += 1
+        if together:
+            self._together.add(waiter)
 
     def leave(self, client: str, waiter: Waiter[T]) -> None:
         """Forget somebody who may still wait."""
         waiting = self._clients.get(client)
         if waiting is not None and waiter in waiting:
             waiting.remove(waiter)
+            self._together.discard(waiter)
             self._count -= 1
             if not waiting:
                 del self._clients[client]
@@ -108,12 +112,21 @@ class FairQueue(Generic[T]):
                 return None
             waiting = self._clients.pop(client)
             waiter = waiting.popleft()
+            self._together.discard(waiter)
             self._count -= 1
             if waiting:
                 self._clients[client] = waiting  # to the end of the round
             if not waiter.done():
                 return client, waiter
         return None
+
+    def next_with(self, client: str) -> Waiter[T] | None:
+        """Return the next of a client whose turn it is, if that one may go together with the one before."""
+        waiter = next(iter(self._clients.get(client, ())), None)
+        if waiter is None or waiter not in self._together:
+            return None
+        self.leave(client, waiter)
+        return waiter
 
     def offer(self, item: T, most: float = math.inf) -> str | None:
         """Give an item to the client whose turn it is, if that cost at most so much; return who took it, if anybody did."""
@@ -126,6 +139,7 @@ class FairQueue(Generic[T]):
     def fail(self, error: Exception) -> None:
         """Send everybody away."""
         everybody, self._clients, self._count = self._clients, OrderedDict(), 0
+        self._together.clear()
         for waiting in everybody.values():
             for waiter in waiting:
                 if not waiter.done():

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 _STACK = 256 * 1024 * 1024  # deep plans recurse; the guard bounds nesting, this bounds the rest
 _KEPT_NODES = 10_000
-_SMALL = 4_096  # bytes that nearly every request fits in
+_SMALL = 8_192  # bytes that nearly every request fits in
+_TOGETHER = 0.0005  # seconds for which small answers wait for each other
 _QUICK = 0.01  # seconds of an answer that cannot have taken much memory
 _SOME = 64  # of such answers, after which memory is looked at all the same
 
@@ -41,18 +42,33 @@ class Line:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._held = bytearray()  # what was read and not asked for yet
+        self._out: list[bytes] = []  # small answers that go out together
+        self._since = 0.0  # when the first of them was there
 
     def send(self, data: bytes) -> None:
         """Write everything; the parent's slowness is our back-pressure."""
+        if self._out:
+            data = b"".join((*self._out, data))
+            self._out.clear()
         view = memoryview(data)
         while view:
             view = view[os.write(self._descriptor, view) :]
+
+    def send_soon(self, data: bytes) -> None:
+        """Write this with what follows, if the next question is here already."""
+        if not self._out:
+            self._since = time.perf_counter()
+        self._out.append(data)
 
     def receive(self) -> bytes | None:
         """Read one frame's payload, or nothing when the parent is gone."""
         held, start = self._held, frames.HEADER.size
         end = start
+        if self._out and time.perf_counter() - self._since > _TOGETHER:
+            self.send(b"")
         while len(held) < end or len(held) < (end := start + frames.HEADER.unpack_from(held)[1]):
+            if self._out:
+                self.send(b"")
             part = os.read(self._descriptor, _SMALL if end - len(held) < _SMALL else frames.CHUNK)
             if not part:
                 return None
@@ -94,7 +110,7 @@ class _Answer:
         truncated = more or (self._counter is not None and self._counter.rows >= limit)
         end = frames.End(rows=rows, truncated=truncated, retire=retire, seconds=time.process_time() - self._began)
         if head is not None and not head.search_limit:
-            self._line.send(frames.whole(head.kind, end, data))
+            self._line.send_soon(frames.whole(head.kind, end, data))
         else:
             self._line.send(self._framed(data) + frames.frame(frames.END, msgspec.json.encode(end)))
 

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import msgspec
@@ -20,6 +20,7 @@ from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.frames import Ready, Request, Settings
+from cityorchestra_ld.store.replies import Reply, WorkerGoneError
 from cityorchestra_ld.store.sandbox import child_environment
 
 if TYPE_CHECKING:
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
 _START_SECONDS: Final = 20.0
 _BUFFERED: Final = 4 * frames.CHUNK  # bytes of an answer that wait here while the client is slow
 _OUT_OF_MEMORY: Final = (b"memory allocation of", b"std::bad_alloc", b"MemoryError")
-
-
-class WorkerGoneError(Exception):
-    """The worker ended in the middle of an answer."""
-
-    def __init__(self, *, memory: bool) -> None:
-        super().__init__("out of memory" if memory else "the worker ended")
-        self.memory = memory
 
 
 class SplitOff:
@@ -70,13 +63,15 @@ class QueryWorker(asyncio.Protocol):
         self.generation = generation
         self.confined = False
         self.gives_way = False
-        self._frames: deque[tuple[bytes, bytes]] = deque()
+        self.shared: str | None = None  # the client whose brief questions it answers, who may ask another before it is done
+        self.line: deque[Reply] = deque()  # what it was asked and has not answered to the end
+        self.held = 0  # answers that were not read to their end, of those it was asked for
+        self.killed = False  # by us, whatever it was doing
+        self.asked_at = 0.0  # when it was last asked something while it was idle
         self._buffer = bytearray()
         self._waiting = 0  # bytes in complete frames
         self._paused = False
         self._closed = False
-        self._wake: asyncio.Future[None] | None = None
-        self._listener: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | SplitOff | None = None
         self._said = -1
@@ -109,10 +104,10 @@ class QueryWorker(asyncio.Protocol):
             await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
             parent = os.getpid() if template is None else template.pid
             settings = Settings(str(generation.path), parent, memory_mb, dict(prefixes), template is not None, touch)
-            worker._send(msgspec.json.encode(settings))
+            reply = worker._ask(msgspec.json.encode(settings))
             async with asyncio.timeout(cls.start_seconds):
-                await worker.wait()
-            kind, payload = worker.pop()
+                await reply.wait()
+            kind, payload = reply.pop()
             if kind != frames.READY:
                 reason = msgspec.json.decode(payload, type=frames.Failure).message
                 raise StoreError(Text(f"La génération ne s'ouvre pas : {reason}", f"The generation cannot be opened: {reason}"))
@@ -158,6 +153,7 @@ class QueryWorker(asyncio.Protocol):
 
     def kill(self) -> None:
         """End the process, whatever it is doing; may be called twice, and somebody must call `stop` after it."""
+        self.killed = True
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
         if self._transport is not None:
@@ -203,49 +199,37 @@ class QueryWorker(asyncio.Protocol):
         size = os.fstat(self._said).st_size
         return os.pread(self._said, 4096, max(0, size - 4096))
 
+    def is_out_of_memory(self) -> bool:
+        """Tell whether the last words of the process say so."""
+        words = self._last_words()
+        return any(sign in words for sign in _OUT_OF_MEMORY)
+
     # --- talk -------------------------------------------------------------------------------------------------------------
 
-    def ask(self, request: Request) -> None:
-        """Send a query; frames of the answer follow."""
-        self._send(msgspec.json.encode(request))
+    def ask(self, request: Request) -> Reply:
+        """Send a query; it is answered when those that were asked before are."""
+        return self._ask(msgspec.json.encode(request))
 
-    def _send(self, payload: bytes) -> None:
+    def _ask(self, payload: bytes) -> Reply:
+        if not self.line:
+            self.asked_at = asyncio.get_running_loop().time()
+        reply = Reply(self)
+        self.line.append(reply)
         if self._transport is not None:
             self._transport.write(frames.HEADER.pack(b"Q", len(payload)) + payload)
+        return reply
 
     @property
-    def has_frame(self) -> bool:
-        """Tell whether a frame of the answer is there."""
-        return bool(self._frames)
+    def is_wanted(self) -> bool:
+        """Tell whether somebody still wants an answer that is to come."""
+        return any(not reply.dropped for reply in self.line)
 
-    async def wait(self, seconds: float | None = None) -> None:
-        """Wait until a frame is there; raise WorkerGoneError when the worker ends first, TimeoutError when it takes longer."""
-        loop = asyncio.get_running_loop()
-        timer = None if seconds is None else loop.call_later(seconds, self._too_late)
-        try:
-            while not self._frames:
-                if self._closed:
-                    words = self._last_words()
-                    raise WorkerGoneError(memory=any(sign in words for sign in _OUT_OF_MEMORY))
-                self._wake = loop.create_future()
-                await self._wake
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    def _too_late(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_exception(TimeoutError())
-        self._wake = None
-
-    def pop(self) -> tuple[bytes, bytes]:
-        """Take the next frame: its kind and its payload."""
-        kind, payload = self._frames.popleft()
-        self._waiting -= len(payload)
+    def taken(self, size: int) -> None:
+        """Hear that somebody took so many bytes of an answer."""
+        self._waiting -= size
         if self._paused and self._waiting < _BUFFERED // 2 and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
-        return kind, payload
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (asyncio.Protocol)."""
@@ -253,46 +237,46 @@ class QueryWorker(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut what arrives into frames (asyncio.Protocol)."""
-        buffer = self._buffer
-        size = frames.HEADER.size
-        if not buffer and len(data) >= size:
-            kind, length = frames.HEADER.unpack_from(data)
-            if len(data) == size + length:  # as nearly always
-                self._frames.append((kind, data[size:]))
-                self._waiting += length
-                self._notify()
-                return
-        buffer += data
-        start = 0
-        while len(buffer) - start >= frames.HEADER.size:
-            kind, length = frames.HEADER.unpack_from(buffer, start)
-            end = start + frames.HEADER.size + length
-            if len(buffer) < end:
+        held: bytes | bytearray = data
+        if self._buffer:
+            held = self._buffer
+            held += data
+        start, size, ends = 0, frames.HEADER.size, len(held)
+        while ends - start >= size:
+            kind, length = frames.HEADER.unpack_from(held, start)
+            end = start + size + length
+            if ends < end:
                 break
-            self._frames.append((kind, bytes(buffer[start + frames.HEADER.size : end])))
-            self._waiting += length
+            self._add(kind, bytes(held[start + size : end]))
             start = end
-        del buffer[:start]
+        if held is data:
+            self._buffer += data[start:]
+        else:
+            del self._buffer[:start]
         if self._waiting > _BUFFERED and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        self._notify()
+        if self.line and self.line[0].has_frame:
+            self.line[0].notify()
+
+    def _add(self, kind: bytes, payload: bytes) -> None:
+        """Give a frame to whom it is for; the last one of an answer is heard of at once."""
+        if not self.line:
+            return
+        reply = self.line[0]
+        if not reply.dropped:
+            reply.add(kind, payload)
+            self._waiting += len(payload)
+        if kind in frames.LAST:
+            self.line.popleft()
+            reply.ended = True
+            reply.notify()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake who waits for a frame (asyncio.Protocol)."""
         self._closed = True
-        self._notify()
-
-    def listen(self, listener: Callable[[], None] | None) -> None:
-        """Call this whenever something came, or the worker ended; one that listens does not wait."""
-        self._listener = listener
-
-    def _notify(self) -> None:
-        if self._listener is not None:
-            self._listener()
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-        self._wake = None
+        for reply in tuple(self.line):
+            reply.notify()
 
 
 def _open_words() -> int:

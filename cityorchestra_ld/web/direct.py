@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cityorchestra_ld.web.spot import Spot
     from cityorchestra_ld.web.watching import Watch
 
+_LONG: Final = 0.1  # seconds that are counted for an answer which did not come at once
 _NOTHING: Final = SparqlRequest(query=None)  # what a plain request says of graphs
 
 
@@ -60,7 +61,7 @@ class Direct:
         self.under_way(1)
         put = pool.ask(
             inspected, partial(decide, _NOTHING, inspected, asked.caller), asked.offer.format.media_type, client=client,
-            spent=partial(self._service.budget.charge, client), told=way.told,
+            spent=partial(self._service.budget.charge, client), told=way.told, brief=shape.pace.is_brief,
         )  # fmt: skip
         if not put:
             self.under_way(-1)
@@ -80,6 +81,8 @@ class Direct:
 
     def send(self, asked: Plain, flight: Flight, stream: Stream, reply: Reply, began: float) -> None:
         """Remember an answer, and send it."""
+        if stream.end is not None:
+            asked.seen.shape.pace.took(stream.end.seconds)
         snapshot, tag, form, body = asked.snapshot, asked.tag, asked.form, stream.taken()
         if stream.head.row_limit != form.rows:
             form = self._spot.form(snapshot, asked.seen.shape.first, asked.offer, stream.head.row_limit)
@@ -109,6 +112,7 @@ class _Way:
         if stream is not None and self.direct.is_simple(self.asked, stream) and self.reply.is_clear():
             self.direct.send(self.asked, self.flight, stream, self.reply, self.began)
             return
+        self.asked.seen.shape.pace.took(stream.end.seconds if stream is not None and stream.end else _LONG)
         scope = self.reply.scope
         scope[BEGAN] = self.began
         scope[ASKED] = self.asked.judged(Begun(self.asked.tag, self.flight, stream, error))

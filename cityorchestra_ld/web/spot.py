@@ -117,13 +117,14 @@ class Spot:
         budget.require(caller.name)
         form = self.form(snapshot, seen.shape.first, offer, self._rows)
         tag, lookup = form.tag(text), seen.shape.lookup
+        plain = Plain(snapshot, form, tag, seen, key[0][_PATH:].decode(), accept, caller, offer)
         if lookup is None:
-            return Plain(snapshot, form, tag, seen, key[0][_PATH:].decode(), accept, caller, offer)
+            return plain
         if tag in snapshot.answers or (seen.searching and find_searches(text, self._space, self._base) is not None):
             return None
         body = lookup.answer(snapshot.reader, seen.filled, snapshot.plain.graphs)
         if body is None:
-            return None
+            return None if seen.shape.small else plain
         budget.charge(caller.name, time.perf_counter() - began)
         snapshot.answers.missed()
         snapshot.answers.put(tag, Answer(200, form.lasting(tag), body))

@@ -93,6 +93,8 @@ class _Line:
     def send(self, data: bytes) -> None:
         self.sent += data
 
+    send_soon = send
+
 
 def through_the_worker(store: ox.Store, text: str, seen: View, folder: str = "") -> tuple[str, ...]:
     """Ask as a worker does, and return the rows or triples in a fixed order."""

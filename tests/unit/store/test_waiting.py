@@ -88,3 +88,47 @@ def test_who_cost_least_of_late_comes_first_and_who_cost_too_much_may_wait() -> 
         return took
 
     assert asyncio.run(scenario()) == ["new", "light", None, "heavy"]
+
+
+class Waiter:
+    """Who waits for a number."""
+
+    def __init__(self) -> None:
+        self.got: list[int] = []
+
+    def done(self) -> bool:
+        return bool(self.got)
+
+    def set_result(self, item: int, /) -> None:
+        self.got.append(item)
+
+    def set_exception(self, error: Exception, /) -> None:
+        raise error
+
+
+def test_only_the_next_of_the_same_client_goes_along_and_only_if_it_may() -> None:
+    queue: FairQueue[int] = FairQueue(9, lambda item: None)
+    one, two, alone, last, other = (Waiter() for _ in range(5))
+    for waiter in (one, two, alone, last):
+        queue.enter("a", waiter, together=waiter is not alone)
+    queue.enter("b", other, together=True)
+    assert queue.next_with("unknown") is None
+    assert queue.next() == ("a", one)
+    assert queue.next_with("a") is two and len(queue) == 3
+    assert queue.next_with("a") is None and len(queue) == 3, "it goes alone, and nobody overtakes it"
+    assert queue.next() == ("b", other) and queue.next_with("b") is None
+    assert queue.next() == ("a", alone)
+    assert queue.next_with("a") is last and queue.next_with("a") is None and len(queue) == 0
+    assert queue.next() is None
+
+
+def test_who_left_goes_along_with_nobody_and_may_come_again_to_go_alone() -> None:
+    queue: FairQueue[int] = FairQueue(9, lambda item: None)
+    one, two, three = (Waiter() for _ in range(3))
+    for waiter in (one, two, three):
+        queue.enter("a", waiter, together=True)
+    queue.leave("a", two)
+    queue.enter("a", two)
+    assert queue.next() == ("a", one)
+    assert queue.next_with("a") is three
+    assert queue.next_with("a") is None and queue.next() == ("a", two)

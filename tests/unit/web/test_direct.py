@@ -25,7 +25,7 @@ SUBJECTS = (STOP, "https://id.example/id/stop/nameless", HOSTILE, "https://id.ex
             "https://id.example/id/code/indicator/search", "id/stop/1001")  # fmt: skip
 LABEL, PART = "<http://www.w3.org/2000/01/rdf-schema#label>", "<http://purl.org/dc/terms/isPartOf>"
 JSON = "application/sparql-results+json"
-JOINED = "SELECT ?p ?name {{ <{0}> ?p ?o ; " + LABEL + " ?name }}"
+JOINED = "SELECT ?p ?name {{ <{0}> ?p ?o ; " + LABEL + " ?name FILTER(ISIRI(?p)) }}"  # which look-ups do not answer
 MOVING = ("x-request-id", "ratelimit", "content-length", "transfer-")
 TEMPLATES = (
     JOINED, JOINED + " LIMIT 1", JOINED + " LIMIT 100000", "ASK {{ <{0}> ?p ?o . ?o ?q ?r }}", JOINED + " ORDER BY ?p",
