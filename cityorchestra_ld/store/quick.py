@@ -13,7 +13,7 @@ from cityorchestra_ld.store.waiting import QueueFullError
 from cityorchestra_ld.store.workers import QueryWorker
 
 _LOOK_EVERY: Final = 0.02  # seconds, after which an answer that is not there yet is waited for in a task
-_ASK_AGAIN: Final = 0.1  # seconds, after which questions that share a worker are asked again, each for itself
+_ASK_AGAIN: Final = 0.25  # seconds, after which questions that share a worker are asked again, each for itself
 
 
 class Told(Protocol):
