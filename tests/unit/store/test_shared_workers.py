@@ -257,6 +257,21 @@ def test_a_question_alone_is_never_asked_again_but_waited_for(generation: Genera
     within(generation, scenario)
 
 
+def test_nobody_joins_a_question_that_is_not_brief(generation: Generation) -> None:
+    async def scenario(scene: Scene) -> None:
+        pid, slow = scene.stopped(), Asked(scene, ONE.format(1), "somebody")
+        scene.asked.append(slow)
+        assert scene.pool.ask(
+            known(slow.text), PUBLIC, JSON, client=slow.client, spent=slow.charged.append, told=slow.hear, brief=False
+        )
+        (brief,) = scene.put(ONE.format(2))
+        assert scene.pool.waiting == 1 and [len(worker.line) for worker in scene.pool._workers] == [1]
+        os.kill(pid, signal.SIGCONT)
+        assert [said(await each.answer()) for each in (slow, brief)] == [["old 1"], ["old 2"]]
+
+    within(generation, scenario)
+
+
 def test_who_shares_a_worker_that_dies_asks_again(generation: Generation) -> None:
     async def scenario(scene: Scene) -> None:
         pid = scene.stopped()
