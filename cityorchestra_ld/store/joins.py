@@ -45,12 +45,12 @@ class TooMuchError(Exception):
 class Join:
     """What all queries of one shape look up, one thing after the other, and how their rows are written."""
 
-    def __init__(self, groups: Sequence[Group], frame: Frame, inspected: Inspected) -> None:
+    def __init__(self, groups: Sequence[Group], frame: Frame, limit: int | None, *, distinct: bool) -> None:
         self._groups = groups
         self._frame = frame
         self._columns = [(name, orjson.dumps(name) + b":") for name in frame.names]
-        self._distinct = _is_distinct(inspected.text)
-        self._most = MOST if inspected.limit is None else min(MOST, inspected.limit)
+        self._distinct = distinct
+        self._most = MOST if limit is None else min(MOST, limit)
         self._skipped = 0
 
     def answer(self, reader: Reader, filled: Sequence[str], graphs: Set[str]) -> bytes | None:
@@ -143,18 +143,19 @@ def join_of(inspected: Inspected, holes: Sequence[Token], base: str) -> Join | N
     frame = frame_of(inspected, base) if plain else None
     if frame is None:
         return None
+    reader = _Patterns(inspected, holes)
     try:
-        groups = _ordered(_Reader(inspected, holes).read())
+        groups = _ordered(reader.read())
     except (NotPlainError, IndexError):
         return None
-    return None if groups is None else Join(groups, frame, inspected)
+    return None if groups is None else Join(groups, frame, inspected.limit, distinct=reader.distinct)
 
 
 class NotPlainError(Exception):
     """There is something in a query that is not looked up here."""
 
 
-class _Reader:
+class _Patterns:
     """Reads the patterns of a query that the engine has read already."""
 
     def __init__(self, inspected: Inspected, holes: Sequence[Token]) -> None:
@@ -162,6 +163,7 @@ class _Reader:
         self._tokens = list(tokens(inspected.text))
         self._holes = {hole.at: number for number, hole in enumerate(holes)}
         self._at = 0
+        self.distinct = False
 
     def read(self) -> list[Group]:
         self._prologue()
@@ -183,7 +185,7 @@ class _Reader:
             self._at += 2
         if not self._word("SELECT"):
             raise NotPlainError
-        self._word("DISTINCT")
+        self.distinct = self._word("DISTINCT")
         while self._tokens[self._at].kind == "variable" or self._tokens[self._at].text == "*":
             self._at += 1
         self._word("WHERE")
@@ -279,8 +281,3 @@ def _in_turn(patterns: Sequence[Terms], before: Set[str]) -> tuple[Terms, ...] |
         turns.append(best)
         known.update(variables)
     return tuple(turns)
-
-
-def _is_distinct(text: str) -> bool:
-    words = [token.text.upper() for token in tokens(text) if token.kind == "word"]
-    return "DISTINCT" in words

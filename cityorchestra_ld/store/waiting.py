@@ -123,7 +123,7 @@ class FairQueue(Generic[T]):
     def next_with(self, client: str) -> Waiter[T] | None:
         """Return the next of a client whose turn it is, if that one may go together with the one before."""
         waiter = next(iter(self._clients.get(client, ())), None)
-        if waiter is None or waiter not in self._together:
+        if waiter is None or waiter not in self._together or waiter.done():
             return None
         self.leave(client, waiter)
         return waiter

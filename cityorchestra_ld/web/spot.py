@@ -116,15 +116,13 @@ class Spot:
         budget, caller, began = self._service.budget, stranger(client), time.perf_counter()
         budget.require(caller.name)
         form = self.form(snapshot, seen.shape.first, offer, self._rows)
-        tag, lookup = form.tag(text), seen.shape.lookup
-        plain = Plain(snapshot, form, tag, seen, key[0][_PATH:].decode(), accept, caller, offer)
-        if lookup is None:
-            return plain
-        if tag in snapshot.answers or (seen.searching and find_searches(text, self._space, self._base) is not None):
-            return None
-        body = lookup.answer(snapshot.reader, seen.filled, snapshot.plain.graphs)
+        tag, lookup, body = form.tag(text), seen.shape.lookup, None
+        if lookup is not None:
+            if tag in snapshot.answers or (seen.searching and find_searches(text, self._space, self._base) is not None):
+                return None
+            body = lookup.answer(snapshot.reader, seen.filled, snapshot.plain.graphs)
         if body is None:
-            return None if seen.shape.small else plain
+            return Plain(snapshot, form, tag, seen, key[0][_PATH:].decode(), accept, caller, offer)
         budget.charge(caller.name, time.perf_counter() - began)
         snapshot.answers.missed()
         snapshot.answers.put(tag, Answer(200, form.lasting(tag), body))
