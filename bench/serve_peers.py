@@ -150,7 +150,10 @@ class City(Server):
         needed = {name: known.get(f'cityorchestra_resident_needed_bytes{{process="{name}"}}') for name in _PROCESSES}
         allowed = float(known.get("cityorchestra_resident_allowed_bytes", "inf"))
         there = {name: known.get(f'cityorchestra_resident{{process="{name}"}}') == "1" for name in _PROCESSES}
-        return all(size is not None and (there[name] or float(size) > allowed) for name, size in needed.items())
+        sizes = [float(size) for size in needed.values() if size is not None]
+        all_fit = len(sizes) == len(needed) and sum(sizes) <= allowed
+        too_large = {"web": sizes[:1] > [allowed], "workers": not all_fit}
+        return len(sizes) == len(needed) and all(there[name] or too_large[name] for name in needed)
 
 
 class Oxigraph(Server):

@@ -123,7 +123,7 @@ class Territory:
     licence: str | None = None  # of the catalogue itself
     spatial: tuple[str, ...] = ()
     workers: int = 2
-    resident: Resident = "auto"  # the generation is answered from memory: when it fits in a quarter of it
+    resident: Resident = "auto"  # the generation is answered from memory: when it fits in half of it
     keep_generations: int = 5
     keep_downloads_mb: int = 2_000  # files of older versions are deleted beyond this
     executor: Literal["duckdb", "spark"] = "duckdb"  # where mappings run

@@ -15,6 +15,7 @@ import msgspec
 
 from cityorchestra_ld.errors import BusyError, Place, StoreError, Text
 from cityorchestra_ld.model import Generation, GraphInfo
+from cityorchestra_ld.store.hidden import HIDDEN
 
 _LAYOUT: Final = 1
 
@@ -94,6 +95,11 @@ class Merged(msgspec.Struct, frozen=True):
     triples: int
     beside: str | None = None
     graph: str = "urn:cityorchestra:merged"
+
+    @property
+    def is_default(self) -> bool:
+        """Tell whether the default graph of the engine is the merge, all of it."""
+        return self.graph == HIDDEN and self.beside is None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

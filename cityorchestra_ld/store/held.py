@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Final, TypeVar
 
+from cityorchestra_ld.errors import StoreError
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store.generations import Hold, read_manifest
 from cityorchestra_ld.store.template import Template
 
 _SOON: Final = 0.1  # seconds in which a process is known to have ended after those that end with it
+_PAUSE: Final = 0.1  # seconds before something is started again, twice as many each time
+_LONGEST_PAUSE: Final = 5.0
 _LOG = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Held:
@@ -21,6 +25,7 @@ class Held:
     def __init__(self, generation: Generation) -> None:
         self._hold = Hold(generation.path)
         self._template: Template | None = None
+        self._most = 0
         self.merged = read_manifest(generation.path).merged
 
     @property
@@ -44,9 +49,13 @@ class Held:
             await asyncio.sleep(_SOON)
         return await self.template() is None
 
-    def keep(self, template: Template) -> None:
-        """Make workers from this template from now on."""
-        self._template = template
+    def keep(self, template: Template, most: int) -> None:
+        """Make workers from this template from now on, so many at the same time."""
+        self._template, self._most = template, most
+
+    def has_room(self, workers: int) -> bool:
+        """Tell whether there may be another worker from the template beside so many."""
+        return self._template is not None and workers < self._most
 
     async def close(self) -> None:
         """Let the generation go."""
@@ -54,6 +63,19 @@ class Held:
         if template is not None:
             await template.stop()
         self._hold.close()
+
+
+async def insist(start: Callable[[], Awaitable[T]], wanted: Callable[[], bool]) -> T | None:
+    """Start something, again and again, until it comes up; nothing when it is not wanted any more."""
+    pause = _PAUSE
+    while wanted():
+        try:
+            return await start()
+        except StoreError as error:
+            _LOG.warning("a query worker does not start, trying again: %s", error.message.en)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+    return None
 
 
 def keep_task(tasks: set[asyncio.Task[None]], work: Coroutine[None, None, None]) -> None:

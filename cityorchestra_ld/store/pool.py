@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from types import TracebackType
 from typing import Final, Self
 
-from cityorchestra_ld.errors import StoreError
 from cityorchestra_ld.model import Generation, Limits, View
 from cityorchestra_ld.store.answers import Answer, EngineStoppedError, Patience
 from cityorchestra_ld.store.asking import Asking, Question
 from cityorchestra_ld.store.guard import Inspected, inspect
-from cityorchestra_ld.store.held import Held, keep_task
+from cityorchestra_ld.store.held import Held, insist, keep_task
 from cityorchestra_ld.store.quick import Quicks, Told
 from cityorchestra_ld.store.searching import searches_of
 from cityorchestra_ld.store.serialization import rdf_format, results_format
 from cityorchestra_ld.store.template import Template
 from cityorchestra_ld.store.turns import Turns
 from cityorchestra_ld.store.waiting import crowded
-from cityorchestra_ld.store.workers import QueryWorker
+from cityorchestra_ld.store.workers import QueryWorker, copies_of
 
-_LOG = logging.getLogger(__name__)
 _LOOK_AGAIN: Final = 0.05  # seconds
 _SHORT: Final = 0.5  # seconds after which another worker is started beside a query
 _LONG: Final = 2.0  # seconds after which a query gives way to other processes
@@ -67,6 +63,7 @@ class Pool:
         self._stopping: set[asyncio.Task[None]] = set()
         self._switching = asyncio.Lock()
         self._starting: Counter[int] = Counter()  # by generation
+        self._splitting = 0  # workers that are about to have a copy
 
     # --- life -------------------------------------------------------------------------------------------------------------
 
@@ -80,9 +77,7 @@ class Pool:
             raise
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -170,17 +165,25 @@ class Pool:
             self._turns.offer(worker)
 
     async def _start(self, generation: Generation, fresh: Template | None = None) -> QueryWorker:
-        template = fresh or await self._held[generation.number].template()
+        held = self._held[generation.number]
+        template = fresh or await held.template()
+        if fresh is None and not held.has_room(self._splitting + copies_of(self._workers, generation)):
+            template = None
         memory, touch = self._limits.query_memory_mb, fresh is not None
-        worker = await QueryWorker.start(generation, memory, self._prefixes, template, touch=touch)
+        self._splitting += template is not None
+        try:
+            worker = await QueryWorker.start(generation, memory, self._prefixes, template, touch=touch)
+        finally:
+            self._splitting -= template is not None
         self._workers.add(worker)
         return worker
 
-    async def warm(self) -> bool:
+    async def warm(self, most: int) -> bool:
         """
         Have workers with the generation in memory from now on; the others answer until then. Tell whether that was done.
 
-        The copy of an older generation goes before this one is made. Raises StoreError when it cannot be made.
+        There are never more than `most` of these: who takes the place of one more that has a long query reads the disk. The
+        copy of an older generation goes before this one is made. Raises StoreError when it cannot be made.
         """
         generation = self._generation
         while len(self._held) > 1:
@@ -197,7 +200,7 @@ class Pool:
                     self._discard(worker)
                 await template.stop()
         if whole:
-            self._held[generation.number].keep(template)
+            self._held[generation.number].keep(template, most)
             self._put_in_place(workers)
         return whole
 
@@ -205,8 +208,14 @@ class Pool:
         return not self._turns.closed and generation.number == self._generation.number
 
     def _fits(self, worker: QueryWorker) -> bool:
-        """Tell whether a worker may take new queries: not when it reads the disk and others have the generation in memory."""
-        return self._serves(worker.generation) and (worker.resident or not self.resident)
+        """Tell whether a worker may take new queries: not when it reads the disk and one with a copy may be in its place."""
+        if not self._serves(worker.generation):
+            return False
+        if worker.resident or not self.resident:
+            return True
+        generation = worker.generation
+        copies, kept = self._splitting + copies_of(self._workers, generation), copies_of(self._long, generation)
+        return copies - kept < self._size and not self._held[generation.number].has_room(copies)
 
     # --- queries ----------------------------------------------------------------------------------------------------------
 
@@ -334,10 +343,13 @@ class Pool:
         if reusable and (worker.held or worker.is_wanted):
             return
         self._turns.lost(worker)
-        if self._long.pop(worker, None) is not None and (worker.gives_way or self._ready(worker.generation) > self._size + 1):
+        was_long = self._long.pop(worker, None) is not None
+        if was_long and (worker.gives_way or self._ready(worker.generation) > self._size + 1):
             reusable = False  # what gives way cannot be hurried again; and one worker more than needed is enough
         if reusable and not worker.line and not (worker.killed or worker.closed) and self._fits(worker):
             self._turns.offer(worker)
+            if was_long:
+                self._fill(worker.generation)
         else:
             self._replace(worker)
             self._turns.dispatch()
@@ -365,9 +377,11 @@ class Pool:
         self._fill(worker.generation)
 
     def _fill(self, generation: Generation) -> None:
-        """Start what is missing of the workers that take new queries."""
+        """Start what is missing of the workers that take new queries, once those that stood in for others are gone."""
         if not self._serves(generation):
             return
+        for worker in self._turns.without(self._fits):
+            self._discard(worker)
         for _ in range(self._size - self._ready(generation) - self._starting[generation.number]):
             self._starting[generation.number] += 1
             keep_task(self._respawning, self._respawn(generation))
@@ -378,20 +392,9 @@ class Pool:
 
     async def _respawn(self, generation: Generation) -> None:
         try:
-            await self._start_again(generation)
+            worker = await insist(partial(self._start, generation), partial(self._serves, generation))
+            if worker is not None:
+                self._released_unused(worker)
         finally:
             self._starting[generation.number] -= 1
         self._fill(generation)
-
-    async def _start_again(self, generation: Generation) -> None:
-        pause = 0.1
-        while self._serves(generation):
-            try:
-                worker = await self._start(generation)
-            except StoreError as error:
-                _LOG.warning("a query worker does not start, trying again: %s", error.message.en)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
-                continue
-            self._released_unused(worker)
-            return

@@ -19,14 +19,14 @@ import pyoxigraph as ox
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation, Limits
 from cityorchestra_ld.store import frames
-from cityorchestra_ld.store.generations import read_manifest
+from cityorchestra_ld.store.generations import Merged, read_manifest
 from cityorchestra_ld.store.pieces_main import NUMBER, Order, piece_of
 from cityorchestra_ld.store.sandbox import child_environment
 from cityorchestra_ld.territory import Resident
 
 _EACH: Final = 400  # bytes of a triple in memory
 _EACH_OF_COPY: Final = 430  # in small pieces
-_SHARE: Final = 4  # a quarter of the memory of the machine may be taken, unless the setting says otherwise
+_SHARE: Final = 2  # half of the memory of the machine may be taken, unless the setting says otherwise
 _PIECE: Final = 2_000  # triples of one piece; letting one go stops the process for a quarter of a millisecond
 _PAUSE: Final = 0.002  # seconds between two of these
 _LOOK_UP: Final = 0.1  # seconds between two looks whether the copy is still wanted
@@ -42,9 +42,11 @@ class Residence:
     """What of a generation is kept in memory: for look-ups of the web process, for query workers."""
 
     web: bool
-    workers: bool
+    workers: int  # that may have a copy at the same time; none when there is no room for those that take new queries
     web_bytes: int  # that the copy of the web process takes
-    workers_bytes: int  # that the copies of all query workers take when each has touched all of its own
+    workers_bytes: (
+        int  # that copies of query workers take when each has touched all of its own, or would at least
+    )
     allowed: int | None  # bytes; no limit when nothing is said
 
 
@@ -80,20 +82,25 @@ def residence(generation: Generation, setting: Resident, workers: int, limits: L
     Decide what of a generation is kept in memory.
 
     The copy of the web process comes first. A query worker shares its copy with the others until it touches it; in the worst
-    case each has one of its own, those of long queries too, and there is one more from which they are made.
+    case each has one of its own, and there is one more from which they are made. What is left is for those that take the place
+    of workers with long queries; where there is no room for them, they read the disk.
     """
     merged = read_manifest(generation.path).merged
     web = generation.triples * _EACH_OF_COPY
-    all_workers = (generation.triples + (merged.triples if merged else 0)) * _EACH * (1 + workers + limits.long_queries)
+    copy = (_merge_only(merged) or generation.triples + (merged.triples if merged else 0)) * _EACH
     allowed = _allowed(setting)
     fits = setting != "never" and (allowed is None or web <= allowed)
+    most = workers + limits.long_queries
+    room = most if allowed is None else min(most, (allowed - web) // max(copy, 1) - 1)
+    with_copy = room if fits and hasattr(os, "pidfd_open") and room >= workers else 0
     return Residence(
-        web=fits,
-        workers=fits and hasattr(os, "pidfd_open") and (allowed is None or web + all_workers <= allowed),
-        web_bytes=web,
-        workers_bytes=all_workers,
-        allowed=allowed,
+        web=fits, workers=with_copy, web_bytes=web, workers_bytes=copy * (1 + (with_copy or workers)), allowed=allowed
     )
+
+
+def _merge_only(merged: Merged | None) -> int:
+    """Count the triples of the merge of the public graphs when workers keep that alone, as the template does."""
+    return merged.triples if merged is not None and merged.is_default else 0
 
 
 def _allowed(setting: Resident) -> int | None:

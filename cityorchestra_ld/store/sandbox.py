@@ -10,7 +10,9 @@ import resource
 import signal
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -19,6 +21,7 @@ _SECCOMP_SET_MODE_FILTER: Final = 1
 _FILTER_ALL_THREADS: Final = 1
 _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # classic BPF
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_EXPENDABLE: Final = "500"  # of 1000: as if it took half of all memory more than it does
 _X32 = 0x40000000  # the second numbering of system calls on x86_64
 
 
@@ -102,6 +105,12 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def be_expendable() -> None:
+    """Have the kernel end this process before others when memory runs out (proc_pid_oom_score_adj(5))."""
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_EXPENDABLE, encoding="ascii")
 
 
 def child_environment() -> dict[str, str]:

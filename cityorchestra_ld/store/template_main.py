@@ -16,25 +16,31 @@ import msgspec
 import pyoxigraph as ox
 
 from cityorchestra_ld.courtesy import be_idle
+from cityorchestra_ld.errors import StoreError
 from cityorchestra_ld.store import frames
+from cityorchestra_ld.store.generations import read_manifest
 from cityorchestra_ld.store.sandbox import deny_network
-from cityorchestra_ld.store.worker_main import Line, failure, settings_from, work
+from cityorchestra_ld.store.worker_main import Line, Opened, failure, settings_from, work
 
-_EVERYTHING: Final = "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s ?p ?o } }"
+_EVERYTHING: Final = "SELECT (COUNT(*) AS ?n) { { ?s ?p ?o } UNION { GRAPH ?g { ?s ?p ?o } } }"
 
 
-def _load(database: Path) -> ox.Store:
+def _load(generation: Path) -> Opened:
     """
-    Copy a store into memory; raise OSError when it cannot be read.
+    Copy a generation into memory: the merge of its public graphs if it keeps one, everything otherwise.
+
+    Raises OSError or StoreError when it cannot be read.
 
     Another process reads the disk: the engine keeps threads for that, and a process with threads does not split safely. Until
     the copy is there the disk answers, so neither process is in a hurry.
     """
+    merged = read_manifest(generation).merged
+    merge_only = merged is not None and merged.is_default
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _dump(database, writing)
+        _dump(generation / "db", writing, merge_only=merge_only)
     os.close(writing)
     store = ox.Store()
     try:
@@ -45,23 +51,27 @@ def _load(database: Path) -> ox.Store:
         os.close(reading)
         _, status = os.waitpid(child, 0)
     if status != 0:
-        raise OSError(f"{database} cannot be read")
-    return store
+        raise OSError(f"{generation} cannot be read")
+    return Opened(store, merge_only)
 
 
-def _dump(database: Path, writing: int) -> None:
+def _dump(database: Path, writing: int, *, merge_only: bool) -> None:
     """Write a store into a pipe, and end, whatever happens: nothing of the template may run twice."""
     status = 1
     try:
         be_idle()
         with os.fdopen(writing, "wb") as pipe:
-            ox.Store.read_only(str(database)).dump(pipe, ox.RdfFormat.N_QUADS)
+            store = ox.Store.read_only(str(database))
+            if merge_only:
+                store.dump(pipe, ox.RdfFormat.N_TRIPLES, from_graph=ox.DefaultGraph())  # lines of N-Quads as well
+            else:
+                store.dump(pipe, ox.RdfFormat.N_QUADS)
         status = 0
     finally:
         os._exit(status)
 
 
-def _split(requests: socket.socket, store: ox.Store) -> int:
+def _split(requests: socket.socket, opened: Opened) -> int:
     """Split off a worker for each pair of descriptors that comes: its socket, and where its last words go."""
     while True:
         _, descriptors, _, _ = socket.recv_fds(requests, 1, 2)
@@ -71,18 +81,18 @@ def _split(requests: socket.socket, store: ox.Store) -> int:
             requests.close()
             os.dup2(descriptors[1], 2)
             os.close(descriptors[1])
-            return _worker(Line(descriptors[0]), store)
+            return _worker(Line(descriptors[0]), opened)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _worker(line: Line, store: ox.Store) -> int:
+def _worker(line: Line, opened: Opened) -> int:
     settings = settings_from(line)
     if settings is not None:
         if settings.touch:
-            cast("ox.QuerySolutions", store.query(_EVERYTHING)).serialize(format=ox.QueryResultsFormat.CSV)
+            cast("ox.QuerySolutions", opened.store.query(_EVERYTHING)).serialize(format=ox.QueryResultsFormat.CSV)
         _occupy_arena()
-        work(line, settings, store)
+        work(line, settings, opened)
     return 0
 
 
@@ -109,15 +119,15 @@ def main(arguments: list[str]) -> int:
     if settings is None:
         return 0
     try:
-        store = _load(Path(settings.generation) / "db")
-    except (OSError, SyntaxError, ValueError) as error:
+        opened = _load(Path(settings.generation))
+    except (OSError, SyntaxError, ValueError, StoreError) as error:
         line.send(frames.frame(frames.ERROR, msgspec.json.encode(failure("store", error))))
         return 1
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the workers
     confined = deny_network()
     gc.freeze()  # what is here stays shared
     line.send(frames.frame(frames.READY, msgspec.json.encode(frames.Ready(confined, os.getpid()))))
-    return _split(requests, store)
+    return _split(requests, opened)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from cityorchestra_ld.errors import BusyError
@@ -44,6 +44,13 @@ class Turns:
         taken = list(self.idle)
         self.idle.clear()
         return taken
+
+    def without(self, fits: Callable[[QueryWorker], bool]) -> list[QueryWorker]:
+        """Take away the idle workers that do not fit any more."""
+        gone = [worker for worker in self.idle if not fits(worker)]
+        for worker in gone:
+            self.idle.remove(worker)
+        return gone
 
     # --- those who ask ----------------------------------------------------------------------------------------------------
 

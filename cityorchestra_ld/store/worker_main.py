@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import msgspec
 import pyoxigraph as ox
@@ -20,9 +20,9 @@ from cityorchestra_ld.store import frames
 from cityorchestra_ld.store.exact import Datasets
 from cityorchestra_ld.store.frames import ErrorKind, Failure, Request, ResultKind, Settings
 from cityorchestra_ld.store.functions import functions_for
-from cityorchestra_ld.store.hidden import Graph, graph_of
+from cityorchestra_ld.store.hidden import HIDDEN, Graph, graph_of
 from cityorchestra_ld.store.rows import RowCounter, row_counter
-from cityorchestra_ld.store.sandbox import deny_network, die_with_parent, limit_memory
+from cityorchestra_ld.store.sandbox import be_expendable, deny_network, die_with_parent, limit_memory
 from cityorchestra_ld.store.serialization import results_format, write_statements
 
 if TYPE_CHECKING:
@@ -148,16 +148,24 @@ class _Counted:
         return self.count >= self._limit and next(self._triples, None) is not None
 
 
+class Opened(NamedTuple):
+    """A store to read a generation from; with `merge_only` it holds what public queries read, and the disk has the rest."""
+
+    store: ox.Store
+    merge_only: bool = False
+
+
 class Worker:
     """A generation open for reading, and the line to the parent."""
 
-    def __init__(self, line: Line, settings: Settings, store: ox.Store) -> None:
+    def __init__(self, line: Line, settings: Settings, opened: Opened) -> None:
         self._line = line
         self._settings = settings
-        self._store = store
         self._nodes: dict[str, Graph] = {}
         self._quick = 0  # answers since memory was looked at
-        self._datasets = Datasets(store)
+        self._datasets = Datasets(opened.store)
+        self._merge_only = opened.merge_only
+        self._rest: Datasets | None = None  # of the disk, once a query needs it
         self._began = 0.0
         self._before = _peak() if settings.resident else 0
         self._names: Names | None = None
@@ -193,7 +201,8 @@ class Worker:
         self._began, self._cut = time.process_time(), 0
         default = [self._graph(name) for name in request.default_graphs]
         named = [node for name in request.named_graphs if isinstance(node := self._graph(name), ox.NamedNode)]
-        asked = self._datasets.choose(default, named, request.triples)
+        datasets = self._on_disk() if self._merge_only and (named or request.default_graphs != [HIDDEN]) else self._datasets
+        asked = datasets.choose(default, named, request.triples)
         text = self._text(request)
         result = asked.store.query(
             text, base_iri=request.base, default_graph=list(asked.default), named_graphs=list(asked.named),
@@ -215,6 +224,12 @@ class Worker:
             result.serialize(cast("BinaryIO", answer), form)
         del result
         answer.finish(triples, request.rows, more=more, retire=self._has_grown())
+
+    def _on_disk(self) -> Datasets:
+        """Open the whole generation. Raises OSError when it cannot be read."""
+        if self._rest is None:
+            self._rest = Datasets(_opened(self._settings).store)
+        return self._rest
 
     def _start(self, kind: ResultKind, request: Request, counter: RowCounter | None) -> _Answer:
         head = frames.Head(kind=kind, media_type=request.media_type, row_limit=request.rows, search_limit=self._cut)
@@ -275,20 +290,24 @@ def failure(kind: ErrorKind, error: BaseException) -> Failure:
     return Failure(kind, str(error) or type(error).__name__)
 
 
-def _run(line: Line, settings: Settings, store: ox.Store) -> None:
+def _opened(settings: Settings) -> Opened:
+    return Opened(ox.Store.read_only(str(Path(settings.generation) / "db")))
+
+
+def _run(line: Line, settings: Settings, opened: Opened) -> None:
     limit_memory(settings.memory_mb)
     confined = deny_network()
     line.send(frames.frame(frames.READY, msgspec.json.encode(frames.Ready(confined, os.getpid()))))
     try:
-        Worker(line, settings, store).serve()
+        Worker(line, settings, opened).serve()
     except BrokenPipeError:
         return
 
 
-def work(line: Line, settings: Settings, store: ox.Store) -> None:
+def work(line: Line, settings: Settings, opened: Opened) -> None:
     """Answer queries until the parent hangs up, in a thread with a large stack."""
     threading.stack_size(_STACK)
-    thread = threading.Thread(target=_run, args=(line, settings, store), name="queries")
+    thread = threading.Thread(target=_run, args=(line, settings, opened), name="queries")
     thread.start()
     thread.join()
 
@@ -300,6 +319,7 @@ def settings_from(line: Line) -> Settings | None:
         return None
     settings = msgspec.json.decode(payload, type=Settings)
     die_with_parent(settings.parent)
+    be_expendable()
     return settings
 
 
@@ -310,11 +330,11 @@ def main(arguments: list[str]) -> int:
     if settings is None:
         return 0
     try:
-        store = ox.Store.read_only(str(Path(settings.generation) / "db"))
+        opened = _opened(settings)
     except OSError as error:
         line.send(frames.frame(frames.ERROR, msgspec.json.encode(failure("store", error))))
         return 1
-    work(line, settings, store)
+    work(line, settings, opened)
     return 0
 
 

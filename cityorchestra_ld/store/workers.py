@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import msgspec
@@ -277,6 +277,11 @@ class QueryWorker(asyncio.Protocol):
         self._closed = True
         for reply in tuple(self.line):
             reply.notify()
+
+
+def copies_of(workers: Iterable[QueryWorker], generation: Generation) -> int:
+    """Count the workers that have a generation in memory."""
+    return sum(worker.resident and worker.generation.number == generation.number for worker in workers)
 
 
 def _open_words() -> int:

@@ -212,7 +212,7 @@ class Service:
             if copy is not None:
                 reader.keep(copy)
         if wanted.workers:
-            await self.pool.warm()
+            await self.pool.warm(wanted.workers)
         told = [name for name, there in self.resident.items() if there]
         _log.info("generation %d is in memory: %s", generation.number, ", ".join(told) or "no, it is read from disk")
 

@@ -16,7 +16,7 @@ from cityorchestra_ld.model import Access, GraphInfo, View
 from cityorchestra_ld.store import inspect, names
 from cityorchestra_ld.store.frames import DATA, ERROR, HEADER, WHOLE, Request, Settings, opened
 from cityorchestra_ld.store.searching import find_searches
-from cityorchestra_ld.store.worker_main import Worker
+from cityorchestra_ld.store.worker_main import Opened, Worker
 
 CO = "http://co/"
 
@@ -105,7 +105,7 @@ def through_the_worker(store: ox.Store, text: str, seen: View, folder: str = "")
         searches = msgspec.structs.replace(searches, default_graphs=seen.default_graphs)
     request = Request(text, list(seen.default_graphs), list(seen.named_graphs), media_type, 10**9, searches=searches)
     line = _Line(msgspec.json.encode(request))
-    Worker(line, Settings(folder, 0, 10_000), store).serve()  # type: ignore[arg-type]
+    Worker(line, Settings(folder, 0, 10_000), Opened(store)).serve()  # type: ignore[arg-type]
     data, at = b"", 0
     while at < len(line.sent):
         kind, length = HEADER.unpack_from(line.sent, at)

@@ -17,6 +17,7 @@ from cityorchestra_ld.errors import CityOrchestraError, QueryTimeoutError, Store
 from cityorchestra_ld.governance.views import view
 from cityorchestra_ld.model import Access, Generation, GraphChange, GraphInfo, Limits, View
 from cityorchestra_ld.store import EmbeddedStore, Pool, Reader, copy_of, open_store, residence, resident
+from cityorchestra_ld.store.generations import read_manifest
 
 JSON = "application/sparql-results+json"
 BASE = "https://ld.cityorchestra.example/graph/data/"
@@ -32,6 +33,7 @@ QUERIES = (
     f"SELECT ?s {{ GRAPH <{CLOSED}> {{ ?s ?p ?o }} }}",
     "SELECT ?s ?o { GRAPH <urn:cityorchestra:hidden> { ?s ?p ?o } }",
 )
+CROSSED = "SELECT * { ?a ?b ?c . ?d ?e ?f }"
 
 
 def change(folder: Path, name: str, lines: list[str], access: Access = Access.PUBLIC) -> GraphChange:
@@ -96,31 +98,53 @@ def children_of(pid: int) -> set[int]:
 # --- how much -----------------------------------------------------------------------------------------------------------------
 
 
-def test_what_fits_in_a_quarter_of_the_memory_is_kept_there_look_ups_first(
+def test_what_fits_in_half_of_the_memory_is_kept_there_look_ups_first(
     generation: Generation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limits = Limits()
-    needed = residence(generation, "always", 2, limits)
-    assert (needed.web, needed.workers, needed.allowed) == (True, True, None)
-    assert needed.web_bytes == generation.triples * 430
-    assert needed.workers_bytes > (1 + 2 + limits.long_queries) * needed.web_bytes
-    together = needed.web_bytes + needed.workers_bytes
-    for memory, found in (
-        (4 * together, (True, True)),
-        (4 * together - 4, (True, False)),
-        (4 * needed.web_bytes, (True, False)),
-        (4 * needed.web_bytes - 4, (False, False)),
+    most = residence(generation, "always", 2, limits)
+    merged = read_manifest(generation.path).merged
+    assert merged is not None
+    copy = merged.triples * 400
+    assert (most.web, most.workers, most.allowed) == (True, 2 + limits.long_queries, None)
+    assert most.web_bytes == generation.triples * 430
+    assert most.workers_bytes == copy * (1 + most.workers)
+    wanted = most.web_bytes + copy * (1 + 2)
+    for allowed, found in (
+        (wanted + copy * limits.long_queries, (True, 2 + limits.long_queries)),
+        (wanted + copy * limits.long_queries - 1, (True, 1 + limits.long_queries)),
+        (wanted + copy, (True, 3)),
+        (wanted, (True, 2)),
+        (wanted - 1, (True, 0)),
+        (most.web_bytes, (True, 0)),
+        (most.web_bytes - 1, (False, 0)),
     ):
-        monkeypatch.setattr(resident, "machine_memory", lambda memory=memory: memory)
+        monkeypatch.setattr(resident, "machine_memory", lambda memory=2 * allowed: memory)
         decided = residence(generation, "auto", 2, limits)
         assert (decided.web, decided.workers) == found
-        assert decided.allowed == memory // 4
+        assert decided.allowed == allowed
+        assert decided.workers_bytes == copy * (1 + (decided.workers or 2))
+
+
+def test_a_generation_whose_merge_is_not_the_default_graph_is_copied_whole(generation: Generation, tmp_path: Path) -> None:
+    manifest = read_manifest(generation.path)
+    assert manifest.merged is not None
+    for merged, triples in (
+        (None, generation.triples),
+        (
+            msgspec.structs.replace(manifest.merged, graph="urn:cityorchestra:merged"),
+            generation.triples + manifest.merged.triples,
+        ),
+    ):
+        other = replace(generation, path=tmp_path)
+        (tmp_path / "manifest.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, merged=merged)))
+        assert residence(other, "always", 2, Limits()).workers_bytes == triples * 400 * (1 + 2 + Limits().long_queries)
 
 
 def test_a_setting_in_megabytes_allows_that_much_and_never_means_never(generation: Generation) -> None:
     large = replace(generation, graphs=tuple(replace(info, triples=1_000_000) for info in generation.graphs))
-    for setting, found in ((100_000, (True, True)), (1_300, (True, False)), (1_100, (False, False)), (0, (False, False)),
-                           ("never", (False, False))):  # fmt: skip
+    for setting, found in ((100_000, (True, 6)), (1_291, (True, 6)), (1_290, (True, 0)), (1_289, (False, 0)), (0, (False, 0)),
+                           ("never", (False, 0))):  # fmt: skip
         decided = residence(large, setting, 2, Limits())
         assert (decided.web, decided.workers) == found, setting
     empty = replace(generation, graphs=())
@@ -211,9 +235,10 @@ def test_queries_see_in_memory_what_they_see_on_disk_and_no_more(generation: Gen
         before = {(seen.named_graphs, query): await answers(pool, seen, query) for seen in (public, whole) for query in QUERIES}
         disk = pool.pids
         assert not pool.resident
-        assert await pool.warm()
+        assert await pool.warm(9)
         assert pool.resident
         assert pool.confined
+        assert all(int(Path(f"/proc/{pid}/oom_score_adj").read_text()) >= 500 for pid in (*disk, *pool.pids) if not ended(pid))
         assert not set(disk) & set(pool.pids)
         for seen in (public, whole):
             for query in QUERIES:
@@ -232,7 +257,7 @@ def test_a_worker_in_memory_is_killed_at_its_deadline_and_at_its_memory_limit_al
     crossed = " . ".join(f"?a{n} ?b{n} ?c{n}" for n in range(4))
 
     async def scenario(pool: Pool) -> None:
-        await pool.warm()
+        await pool.warm(9)
         with pytest.raises(QueryTimeoutError, match="memory"):
             await (await pool.query(f"SELECT * {{ {crossed} }} ORDER BY ?c0 ?c3", public, JSON)).read()
         with pytest.raises(QueryTimeoutError, match="stopped after"):
@@ -243,13 +268,63 @@ def test_a_worker_in_memory_is_killed_at_its_deadline_and_at_its_memory_limit_al
     run(generation, scenario, query_memory_mb=100)
 
 
+def test_who_takes_the_place_of_a_long_query_reads_the_disk_when_there_is_no_room_for_another_copy(
+    generation: Generation,
+) -> None:
+    public = view(generation.graphs)
+
+    async def scenario(pool: Pool) -> None:
+        await pool.warm(2)
+        in_memory = set(pool.pids)
+        long = [await pool.query(CROSSED, public, JSON) for _ in range(2)]  # unread, they hold their workers
+        await until(lambda: pool.long == 2 and pool.idle == 1)
+        (stand_in,) = set(pool.pids) - in_memory - {answer.worker.pid for answer in long}
+        assert pool.resident
+        assert [answer.worker.resident for answer in long] == [True, True]
+        third = await pool.query(QUERIES[0], public, JSON)
+        assert (third.worker.pid, third.worker.resident) == (stand_in, False)
+        assert third.end is not None
+        assert third.end.rows == 321
+        await third.aclose()
+        back = long[0].worker
+        await long[0].read()
+        await until(lambda: pool.pids == tuple(sorted((back.pid, long[1].worker.pid))))
+        assert pool.idle == 1
+        await long[1].aclose()
+        last = await pool.query(QUERIES[0], public, JSON)
+        assert last.worker is back
+        assert pool.pids == (back.pid,)
+
+    run(generation, scenario, 1)
+
+
+def test_graphs_that_are_named_are_read_from_disk_by_workers_that_have_the_merge_in_memory(generation: Generation) -> None:
+    public = view(generation.graphs)
+
+    async def scenario(pool: Pool) -> None:
+        await pool.warm(9)
+        assert open_files(pool.pids[0], generation) == 0
+        assert len(await answers(pool, public, QUERIES[0])) == 321
+        assert open_files(pool.pids[0], generation) == 0
+        assert len(await answers(pool, public, QUERIES[1])) == 320 + 51
+        assert open_files(pool.pids[0], generation) > 0
+
+    run(generation, scenario)
+
+
+def open_files(pid: int, generation: Generation) -> int:
+    """Count the files of a generation that a process has open."""
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    return sum(str(generation.path) in str(link.readlink()) for link in links if link.exists())
+
+
 @pytest.mark.slow
 def test_a_publication_ends_the_copy_and_every_process_on_it_once_its_queries_are_done(
     store: EmbeddedStore, generation: Generation, tmp_path: Path
 ) -> None:
     async def scenario(pool: Pool) -> None:
         started = children_of(os.getpid())
-        await pool.warm()
+        await pool.warm(9)
         template = (children_of(os.getpid()) - started).pop()
         old = {template, *pool.pids}
         answer = await pool.query(QUERIES[0], view(generation.graphs), JSON)  # holds its worker
@@ -258,7 +333,7 @@ def test_a_publication_ends_the_copy_and_every_process_on_it_once_its_queries_ar
         assert not pool.resident
         assert await answers(pool, view(new.graphs), QUERIES[3]) == ['{"n":' + _integer(121) + "}"]
         assert len(msgspec.json.decode(await answer.read())["results"]["bindings"]) == 321
-        assert await pool.warm()
+        assert await pool.warm(9)
         assert await answers(pool, view(new.graphs), QUERIES[3]) == ['{"n":' + _integer(121) + "}"]
         await until(lambda: all(map(ended, old)))
 
@@ -279,7 +354,7 @@ def test_when_the_process_with_the_copy_is_killed_queries_go_on_from_disk(
 ) -> None:
     async def scenario(pool: Pool) -> None:
         started = children_of(os.getpid())
-        await pool.warm()
+        await pool.warm(9)
         template = (children_of(os.getpid()) - started).pop()
         workers = pool.pids
         os.kill(template, 9)
@@ -299,7 +374,7 @@ def test_a_generation_that_cannot_be_read_into_memory_is_an_error_and_disk_goes_
         broken = replace(generation, path=generation.path / "elsewhere")
         monkeypatch.setattr(pool, "_generation", broken)
         with pytest.raises(StoreError, match="cannot be"):
-            await pool.warm()
+            await pool.warm(9)
         monkeypatch.setattr(pool, "_generation", generation)
         assert len(await answers(pool, view(generation.graphs), QUERIES[0])) == 321
         assert not pool.resident

@@ -69,8 +69,8 @@ def test_what_is_too_large_stays_on_disk_and_metrics_and_doctor_say_so(city, mon
     with TestClient(create_app(city), client=HERE) as client:
         assert eventually(lambda: "resident_allowed_bytes" in told(client))
         said = told(client)
-        assert said["resident_allowed_bytes"] == "1000"
-        assert int(said['resident_needed_bytes{process="web"}']) > 1000
+        assert said["resident_allowed_bytes"] == "2000"
+        assert int(said['resident_needed_bytes{process="web"}']) > 2000
         time.sleep(0.2)
         assert client.app.service.resident == {"web": False, "workers": False}
         assert said['resident{process="web"}'] == said['resident{process="workers"}'] == "0"
