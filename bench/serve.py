@@ -30,7 +30,8 @@ LINKED = (
     f"SELECT ?value ?label WHERE {{ <{BASE}id/reading/{{n}}> <{TERM}value> ?value ; <{TERM}place> ?place . "
     f"?place <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
 )
-POOLED = LINKED.replace(" }", ' FILTER(LANG(?label) = "fr") }')  # an expression: for a query worker
+SPOKEN = LINKED.replace(" }", ' FILTER(LANG(?label) = "fr") }')
+POOLED = LINKED.replace(" }", " FILTER(STRLEN(?label) > 3) }")  # an expression: for a query worker
 JOIN = (
     f"SELECT ?label ?value WHERE {{ ?r <{TERM}place> <{BASE}id/place/{{n}}> ; <{TERM}value> ?value . "
     f"<{BASE}id/place/{{n}}> <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
@@ -112,6 +113,7 @@ def measure(client: Client, triples: int) -> None:
     client.load("small SELECT, repeated", server.query(SMALL.replace("{n}", "7")), JSON, count=1)
     client.load("small SELECT, 16 clients", server.query(SMALL), JSON, count=count, connections=16)
     client.load("small SELECT, three patterns", server.query(LINKED), JSON, count=count)
+    client.load("small SELECT, a language", server.query(SPOKEN), JSON, count=count)
     client.load("small SELECT, through the pool", server.query(POOLED), JSON, count=count)
     client.load("join", server.query(JOIN), JSON, count=PLACES)
     client.load("aggregate", server.query(AGGREGATE + " LIMIT {n}"), JSON, count=PLACES, connections=2)

@@ -35,7 +35,11 @@ def go_first() -> bool:
 def follow(pid: int) -> None:
     """Let this process go before one that it has just started: who answers everybody waits for nobody who computes for one."""
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, min(_LAST, max(0, os.getpriority(os.PRIO_PROCESS, 0)) + _BEHIND))
+        os.setpriority(os.PRIO_PROCESS, pid, _behind())
+
+
+def _behind() -> int:
+    return min(_LAST, max(0, os.getpriority(os.PRIO_PROCESS, 0)) + _BEHIND)
 
 
 def give_way(pid: int, *, to_all: bool = False) -> None:
@@ -50,6 +54,24 @@ def give_way(pid: int, *, to_all: bool = False) -> None:
                 os.sched_setscheduler(int(task.name), os.SCHED_IDLE, os.sched_param(0))
             else:
                 os.setpriority(os.PRIO_PROCESS, int(task.name), _NICE)
+
+
+def hurry(pid: int) -> bool:
+    """
+    Let a process that gave way go as when it was started; tell whether that is so now.
+
+    The system allows it to root, and where RLIMIT_NICE (getrlimit(2)) does.
+    """
+    if not hasattr(os, "SCHED_IDLE") or os.sched_getscheduler(0) == os.SCHED_IDLE:
+        return False
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            if os.sched_getscheduler(int(task.name)) == os.SCHED_IDLE:
+                os.sched_setscheduler(int(task.name), os.SCHED_OTHER, os.sched_param(0))
+            os.setpriority(os.PRIO_PROCESS, int(task.name), _behind())
+    except OSError:
+        return False
+    return True
 
 
 def stand_back() -> None:

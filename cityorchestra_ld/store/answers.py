@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
 from cityorchestra_ld.errors import CityOrchestraError, QueryError, QueryTimeoutError, StoreError, Text, UsageError
 from cityorchestra_ld.store import frames
-from cityorchestra_ld.store.frames import End, Failure, Head, Request
+from cityorchestra_ld.store.asking import Question
+from cityorchestra_ld.store.frames import End, Failure, Head, ResultKind
 from cityorchestra_ld.store.names import no_names_error
 from cityorchestra_ld.store.replies import Reply, WorkerGoneError
 from cityorchestra_ld.store.syntax import syntax_error
 from cityorchestra_ld.store.workers import QueryWorker
 
 _WALL: Final = 6.0  # a slow client may take this many times the deadline, and at least a minute
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a query may compute, and how long a client may leave bytes waiting."""
-
-    seconds: float
-    stall: float
 
 
 class EngineStoppedError(QueryTimeoutError):
@@ -44,29 +38,29 @@ class Answer:
     def __init__(
         self,
         worker: QueryWorker,
-        client: str,
-        text: str,
-        request: Request,
-        patience: Patience,
+        question: Question,
+        request: bytes,
+        rows: int,
+        stall: float,
         release: Callable[[Answer, bool], None],
-        spent: Callable[[float], None] | None = None,
     ) -> None:
-        now = asyncio.get_running_loop().time()
-        self.head = Head(kind="solutions", media_type=request.media_type)
+        now = time.monotonic()
+        self.head = _head("solutions", question.media_type, 0)
         self.end: End | None = None
         self.generation = worker.generation
         self.worker = worker
-        self.client = client
+        self.client = question.client
         self.began = now
-        self._text = text  # as the client wrote it: errors point into this, not into what the worker runs
+        self._question = question
         self._request = request
-        self._patience = patience
+        self._rows = rows
+        self._stall = stall  # seconds for which a client may leave bytes waiting
         self._release = release
-        self._spent = spent  # hears once how many seconds the engine worked
-        self._left = patience.seconds
-        self._ends_at = now + max(60.0, _WALL * patience.seconds)
+        self._spent = question.spent  # hears once how many seconds the engine worked
+        self._left = question.seconds
+        self._ends_at = now + max(60.0, _WALL * question.seconds)
         self._chunks: deque[bytes] = deque()
-        self._released = False
+        self.released = False  # the worker is free again
         self._failure: CityOrchestraError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._reply: Reply | None = None  # of the worker, once that was asked
@@ -77,22 +71,23 @@ class Answer:
 
     def ask(self, heard: Callable[[], None]) -> None:
         """Ask, and call back once when something came; what did not come yet may then be waited for by `begin`."""
-        self._since, self._heard = asyncio.get_running_loop().time(), heard
-        self._reply = self.worker.ask(self._request)
+        self._since, self._heard = time.monotonic(), heard
+        self._reply = self.worker.put(self._request)
         self._reply.listen(self._hear)
 
     def _hear(self) -> None:
-        heard = self._heard
-        self.stop_hearing()
-        self._take_frames()
-        if heard is not None:
+        reply, heard, self._heard = self._reply, self._heard, None
+        if reply is not None and heard is not None:
+            reply.listen(None)
+            self._left -= time.monotonic() - self._since
+            self._take_frames(reply)
             heard()
 
     def stop_hearing(self) -> None:
         """Call nobody any more."""
         if self._reply is not None and self._heard is not None:
             self._reply.listen(None)
-            self._left -= asyncio.get_running_loop().time() - self._since
+            self._left -= time.monotonic() - self._since
             self._heard = None
 
     @property
@@ -121,11 +116,6 @@ class Answer:
         self._watch()
 
     @property
-    def released(self) -> bool:
-        """Tell whether the worker is free again."""
-        return self._released
-
-    @property
     def whole(self) -> bool:
         """Tell whether all bytes of the answer are here already."""
         return self.end is not None
@@ -144,7 +134,7 @@ class Answer:
         while not self._chunks:
             if self._failure is not None:
                 raise self._failure
-            if self._released:
+            if self.released:
                 raise StopAsyncIteration
             try:
                 await self._next_frame()
@@ -171,34 +161,33 @@ class Answer:
     async def _next_frame(self) -> None:
         """Wait for a frame, and take all that have arrived with it, so that a small answer frees its worker at once."""
         if self._reply is None:
-            self._reply = self.worker.ask(self._request)
-        loop = asyncio.get_running_loop()
-        before = loop.time()
+            self._reply = self.worker.put(self._request)
+        before = time.monotonic()
         try:
-            if not self._reply.has_frame:
+            if not self._reply.frames:
                 await self._reply.wait(max(0.0, min(self._left, self._ends_at - before)))
         except TimeoutError:
-            self._left -= loop.time() - before
-            self._fail(deadline_error(self._patience.seconds))
+            self._left -= time.monotonic() - before
+            self._fail(deadline_error(self._question.seconds))
             return
         except WorkerGoneError as error:
-            self._left -= loop.time() - before
+            self._left -= time.monotonic() - before
             self._fail(self._failure or gone_error(memory=error.memory))
             return
-        self._left -= loop.time() - before
-        self._take_frames()
+        self._left -= time.monotonic() - before
+        self._take_frames(self._reply)
 
-    def _take_frames(self) -> None:
-        reply = self._reply
-        while reply is not None and reply.has_frame and not self._released:
+    def _take_frames(self, reply: Reply) -> None:
+        while not self.released and reply.frames:
             self._came = True
             self._take(*reply.pop())
 
     def _take(self, kind: bytes, payload: bytes) -> None:
         if kind == frames.WHOLE:
             found, self.end, body = frames.opened(payload)
-            self.head = Head(kind=found, media_type=self._request.media_type, row_limit=self._request.rows)
-            self._chunks.extend((body,) if body else ())
+            self.head = _head(found, self._question.media_type, self._rows)
+            if body:
+                self._chunks.append(body)
             self._finish(reusable=not self.end.retire)
         elif kind == frames.DATA:
             self._chunks.append(payload)
@@ -208,7 +197,7 @@ class Answer:
             self.end = msgspec.json.decode(payload, type=End)
             self._finish(reusable=not self.end.retire)
         else:
-            self._failure = failure_error(msgspec.json.decode(payload, type=Failure), self._text)
+            self._failure = failure_error(msgspec.json.decode(payload, type=Failure), self._question.asked.text)
             self._finish(reusable=True)
 
     def _fail(self, error: CityOrchestraError) -> None:
@@ -216,19 +205,20 @@ class Answer:
         self._finish(reusable=False)
 
     def _finish(self, *, reusable: bool) -> None:
-        self._unwatch()
-        if not self._released:
-            self._released = True
+        if self._timer is not None:
+            self._unwatch()
+        if not self.released:
+            self.released = True
             done = self._reply is not None and self._reply.ended and self.end is None  # it works for others, or for nobody
             self._release(self, reusable or done)
             if self._spent is not None:
-                self._spent(self.end.seconds if self.end else self._patience.seconds - self._left)
+                self._spent(self.end.seconds if self.end else self._question.seconds - self._left)
 
     # --- slow clients -----------------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        if not self._released:
-            self._timer = asyncio.get_running_loop().call_later(self._patience.stall, self._stalled)
+        if not self.released:
+            self._timer = asyncio.get_running_loop().call_later(self._stall, self._stalled)
 
     def _unwatch(self) -> None:
         if self._timer is not None:
@@ -239,11 +229,16 @@ class Answer:
         self._fail(
             QueryTimeoutError(
                 Text(
-                    f"La réponse n'a pas été lue pendant {self._patience.stall:g} s.",
-                    f"The answer was not read for {self._patience.stall:g} s.",
+                    f"La réponse n'a pas été lue pendant {self._stall:g} s.",
+                    f"The answer was not read for {self._stall:g} s.",
                 )
             )
         )
+
+
+@lru_cache(maxsize=64)
+def _head(kind: ResultKind, media_type: str, row_limit: int) -> Head:
+    return Head(kind=kind, media_type=media_type, row_limit=row_limit)
 
 
 def deadline_error(seconds: float) -> QueryTimeoutError:

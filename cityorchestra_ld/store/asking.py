@@ -1,9 +1,12 @@
-"""Put into one request to a worker what was asked, within which view, and how much of an answer there may be."""
+"""Put into one request to a worker what was asked, within which view, and how much of an answer there may be.
+
+Requests for queries of known shapes within one view differ in little more than their texts: the rest is written once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -13,15 +16,19 @@ from cityorchestra_ld.store.frames import Request, Searches
 from cityorchestra_ld.store.generations import Merged
 from cityorchestra_ld.store.guard import Inspected
 from cityorchestra_ld.store.merge import default_graphs
+from cityorchestra_ld.store.shapes import Seen
 
 _UNLIMITED: Final = 2**62
+_JSON: Final = msgspec.json.Encoder()
+_BEFORE: Final = b'{"text":'  # in each request: its text comes first
+_TEXTLESS: Final = len(_BEFORE) + 2
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Question:
     """A query, who asks it, and what its answer may be."""
 
-    inspected: Inspected
+    asked: Inspected | Seen
     view: View | Callable[[Generation], View]
     media_type: str
     seconds: float
@@ -32,12 +39,45 @@ class Question:
     brief: bool = False  # it will hardly take a millisecond, as others of its shape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
+class _Written:
+    """Requests within one view of one generation, without their texts."""
+
+    view: View
+    generation: Generation
+    merged: Merged | None
+    rests: dict[tuple[str, str, bool, bool], tuple[bytes, int]] = field(default_factory=dict)  # and how many rows there may be
+
+
+@dataclass(slots=True, kw_only=True)
 class Asking:
     """What holds for all requests of a pool."""
 
     limits: Limits
     base: str | None  # what relative IRIs of queries start from
+    _last: _Written | None = None
+
+    def written(self, question: Question, view: View, generation: Generation, merged: Merged | None) -> tuple[bytes, int]:
+        """Write the request for a question on a generation; tell of how many rows its answer may be."""
+        asked = question.asked
+        if isinstance(asked, Seen):
+            return self._plain(asked, view, question.media_type, generation, merged)
+        request = self.request(asked, view, question.media_type, generation, merged, question.rows, question.searches)
+        return _JSON.encode(request), request.rows
+
+    def _plain(
+        self, seen: Seen, view: View, media_type: str, generation: Generation, merged: Merged | None
+    ) -> tuple[bytes, int]:
+        """Put the text of a query of a known shape before what is the same for all of them."""
+        last, first, most = self._last, seen.shape.first, self.limits.result_rows
+        if last is None or last.view is not view or last.generation is not generation or last.merged is not merged:
+            last = self._last = _Written(view, generation, merged)
+        name = media_type, first.form, first.limit is not None and first.limit <= most, "GRAPH" in seen.text.upper()
+        rest = None if first.kind == "graph" else last.rests.get(name)  # a graph is written with the prefixes of its query
+        if rest is None:
+            request = self.request(seen.inspected, view, media_type, generation, merged)
+            rest = last.rests[name] = _JSON.encode(msgspec.structs.replace(request, text=""))[_TEXTLESS:], request.rows
+        return b"".join((_BEFORE, _JSON.encode(seen.capped(most)), rest[0])), rest[1]
 
     def request(
         self,

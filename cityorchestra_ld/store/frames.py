@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
@@ -89,8 +88,7 @@ class Failure(msgspec.Struct, frozen=True):
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an answer before its first byte."""
 
     kind: ResultKind
@@ -99,8 +97,7 @@ class Head:
     search_limit: int = 0  # that a search of the query went beyond
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class End:
+class End(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an answer after its last byte; `truncated` when it was cut at the row limit."""
 
     rows: int | None = None

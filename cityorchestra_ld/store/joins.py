@@ -1,13 +1,13 @@
 """Answer a query of a few patterns by look-ups, each from where those before it ended, for queries of a known shape.
 
-A SELECT of what is written plainly: triple patterns, then OPTIONAL ones (SPARQL 1.1 Query, sections 18.2.2 and 18.5). Each
-pattern has its subject, or its predicate and object, when its turn comes, and all together may read a few hundred triples:
-a query that would read more goes to a worker, and so do the next ones of its shape.
+A SELECT of what is written plainly: triple patterns, then OPTIONAL ones (SPARQL 1.1 Query, sections 18.2.2 and 18.5), and
+filters of a few kinds (`filters.py`). Each pattern has its subject, or its predicate and object, when its turn comes, and all
+together may read a few hundred triples: a query that would read more goes to a worker, and so do the next ones of its shape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, cast
@@ -16,18 +16,18 @@ import orjson
 import pyoxigraph as ox
 
 from cityorchestra_ld.store.cheap import MOST
+from cityorchestra_ld.store.filters import PARTS, Filter, Test, read_filter
 from cityorchestra_ld.store.guard import Inspected
-from cityorchestra_ld.store.lexer import Token, tokens
-from cityorchestra_ld.store.lookups import Frame, cell, fixed_iri, frame_of, merged, plain_node, plain_text
+from cityorchestra_ld.store.lexer import Token
+from cityorchestra_ld.store.lookups import Frame, cell, frame_of, merged
+from cityorchestra_ld.store.plain import NotPlainError, Plain, Row, Slot, TooMuchError, terms_of
 from cityorchestra_ld.store.reader import Node, Object, Reader
 
 _READS: Final = 400  # look-ups and triples that one query may take
 _LEFT: Final = 30  # queries of a shape that go to a worker at once, after one that would have taken more
 _PATTERNS: Final = 12
 
-Slot = ox.NamedNode | ox.Literal | int | str  # a term; the number of a hole; the name of a variable
 Terms = tuple[Slot, Slot, Slot]
-Row = dict[str, Object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,8 @@ class Group:
 
     patterns: tuple[Terms, ...]
     optional: bool = False
-
-
-class TooMuchError(Exception):
-    """The engine has to answer."""
+    within: tuple[Test, ...] = ()  # of what is found
+    after: tuple[Test, ...] = ()  # of each row that comes out, of the outer group
 
 
 class Join:
@@ -54,15 +52,17 @@ class Join:
         self._skipped = 0
 
     def answer(self, reader: Reader, filled: Sequence[str], graphs: Set[str]) -> bytes | None:
-        """Answer from the merge of these graphs; `None` when the engine has to: there is much, or what it alone writes."""
+        """Answer from the merge of these graphs; `None` when the engine has to: there is much, or what it alone knows."""
         if self._skipped:
             self._skipped -= 1
             return None
         try:
-            lookups = _Lookups(reader, filled, graphs)
-            rows: list[Row] = [{}]
+            lookups = _Lookups(reader, graphs)
+            rows = [terms_of(filled)]
             for group in self._groups:
                 rows = list(islice(lookups.joined(rows, group), MOST + 1))
+                if len(rows) > MOST:
+                    raise TooMuchError
             return self._written(rows)
         except TooMuchError:
             self._skipped = _LEFT
@@ -72,7 +72,7 @@ class Join:
         written = [b",".join([start + _cell(row[name]) for name, start in self._columns if name in row]) for row in rows]
         if self._distinct:
             written = list(dict.fromkeys(written))
-        if len(rows) > MOST or len(written) > self._most:
+        if len(written) > self._most:
             raise TooMuchError
         return b"".join((self._frame.head, b",".join([b"{" + row + b"}" for row in written]), self._frame.tail))
 
@@ -87,20 +87,21 @@ def _cell(term: Object) -> bytes:
 class _Lookups:
     """The look-ups of one query, counted."""
 
-    def __init__(self, reader: Reader, filled: Sequence[str], graphs: Set[str]) -> None:
-        self._reader, self._filled, self._graphs = reader, filled, graphs
+    def __init__(self, reader: Reader, graphs: Set[str]) -> None:
+        self._reader, self._graphs = reader, graphs
         self._left = _READS
 
     def joined(self, rows: Sequence[Row], group: Group) -> Iterator[Row]:
-        """Yield the rows with what the patterns of a group find."""
+        """Yield the rows with what the patterns of a group find, and its filters let pass."""
         for row in rows:
             found = [row]
             for pattern in group.patterns:
                 found = [new for old in found for new in self._matches(old, pattern)]
-            yield from found or ([row] if group.optional else [])
+            found = _passing(found, group.within)
+            yield from _passing(found or ([row] if group.optional else []), group.after)
 
     def _matches(self, row: Row, pattern: Terms) -> Iterator[Row]:
-        subject, predicate, object_ = (self._term(slot, row) for slot in pattern)
+        subject, predicate, object_ = (_term(slot, row) for slot in pattern)
         if isinstance(subject, ox.Literal) or isinstance(predicate, ox.Literal):
             return
         quads = list(
@@ -121,17 +122,14 @@ class _Lookups:
                     new[slot] = term
             yield new
 
-    def _term(self, slot: Slot, row: Mapping[str, Object]) -> Object | None:
-        """Return what stands in a place of a pattern, nothing for a variable that has no value yet."""
-        if isinstance(slot, str):
-            return row.get(slot)
-        if isinstance(slot, int):
-            hole = self._filled[slot]
-            term = plain_node(hole[1:-1]) if hole[0] == "<" else ox.Literal(hole[1:-1])
-            if term is None:
-                raise TooMuchError
-            return term
-        return slot
+
+def _passing(rows: list[Row], tests: Sequence[Test]) -> list[Row]:
+    return [row for row in rows if all(test(row) for test in tests)] if tests else rows
+
+
+def _term(slot: Slot, row: Mapping[int | str, Object]) -> Object | None:
+    """Return what stands in a place of a pattern, nothing for a variable that has no value yet."""
+    return row.get(slot) if isinstance(slot, str | int) else slot
 
 
 # --- shapes -------------------------------------------------------------------------------------------------------------------
@@ -139,128 +137,129 @@ class _Lookups:
 
 def join_of(inspected: Inspected, holes: Sequence[Token], base: str) -> Join | None:
     """Return what queries of a shape look up; nothing when they are to be answered by the engine."""
-    plain = inspected.form == "SELECT" and "(" not in inspected.text  # nothing that is computed, in a comment neither
-    frame = frame_of(inspected, base) if plain else None
+    frame = frame_of(inspected, base) if inspected.form == "SELECT" else None
     if frame is None:
         return None
-    reader = _Patterns(inspected, holes)
+    query = _Query(Plain(inspected, holes))
     try:
-        groups = _ordered(reader.read())
+        query.read()
     except (NotPlainError, IndexError):
         return None
-    return None if groups is None else Join(groups, frame, inspected.limit, distinct=reader.distinct)
+    groups = _ordered(query.blocks, query.filters)
+    return None if groups is None else Join(groups, frame, inspected.limit, distinct=query.distinct)
 
 
-class NotPlainError(Exception):
-    """There is something in a query that is not looked up here."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Patterns as they are written, and the filters among them; what follows the first is OPTIONAL."""
+
+    patterns: list[Terms]
+    filters: list[Filter]
+
+    @property
+    def variables(self) -> set[str]:
+        return {slot for pattern in self.patterns for slot in pattern if isinstance(slot, str)}
 
 
-class _Patterns:
-    """Reads the patterns of a query that the engine has read already."""
+class _Query:
+    """Reads the patterns and filters of a query that the engine has read already."""
 
-    def __init__(self, inspected: Inspected, holes: Sequence[Token]) -> None:
-        self._inspected = inspected
-        self._tokens = list(tokens(inspected.text))
-        self._holes = {hole.at: number for number, hole in enumerate(holes)}
-        self._at = 0
+    def __init__(self, plain: Plain) -> None:
+        self._plain = plain
         self.distinct = False
+        self.blocks: list[_Block] = []
+        self.filters: list[Filter] = []  # of the outer group, wherever they stand in it
+        self._parts = 0
 
-    def read(self) -> list[Group]:
+    def read(self) -> None:
+        """Read all of it; raise NotPlainError, or IndexError at the end, for what look-ups do not answer."""
+        plain = self._plain
         self._prologue()
-        groups = [Group(tuple(self._triples()))]
-        while self._word("OPTIONAL"):
-            self._mark("{")
-            groups.append(Group(tuple(self._triples()), optional=True))
-            self._mark("}")
-            self._is_mark(".")
-        self._mark("}")
-        if self._word("LIMIT"):
-            self._at += 1
-        if self._at != len(self._tokens) or sum(len(group.patterns) for group in groups) > _PATTERNS:
+        first = self._block()
+        self.blocks, self.filters = [first], first.filters
+        while plain.word("OPTIONAL"):
+            plain.mark("{")
+            self.blocks.append(self._block())
+            plain.mark("}")
+            plain.is_mark(".")
+            while plain.word("FILTER"):
+                self._filter(self.filters)
+        plain.mark("}")
+        if plain.word("LIMIT"):
+            plain.skip()
+        if not plain.ended or sum(len(block.patterns) for block in self.blocks) > _PATTERNS or self._parts > PARTS:
             raise NotPlainError
-        return groups
 
     def _prologue(self) -> None:
-        while self._word("PREFIX"):
-            self._at += 2
-        if not self._word("SELECT"):
+        plain = self._plain
+        while plain.word("PREFIX"):
+            plain.skip(2)
+        if not plain.word("SELECT"):
             raise NotPlainError
-        self.distinct = self._word("DISTINCT")
-        while self._tokens[self._at].kind == "variable" or self._tokens[self._at].text == "*":
-            self._at += 1
-        self._word("WHERE")
-        self._mark("{")
+        self.distinct = plain.word("DISTINCT")
+        while plain.next.kind == "variable" or plain.next.text == "*":
+            plain.skip()
+        plain.word("WHERE")
+        plain.mark("{")
+
+    def _block(self) -> _Block:
+        """Read patterns and filters up to an OPTIONAL group or the end of this one."""
+        block = _Block([], [])
+        while (token := self._plain.next).text != "}" and token.text.upper() != "OPTIONAL":
+            if self._plain.word("FILTER"):
+                self._filter(block.filters)
+            else:
+                block.patterns.extend(self._triples())
+                self._plain.is_mark(".")
+        return block
+
+    def _filter(self, into: list[Filter]) -> None:
+        into.append(read_filter(self._plain))
+        self._parts += into[-1].parts
+        self._plain.is_mark(".")
 
     def _triples(self) -> Iterator[Terms]:
-        while (token := self._tokens[self._at]).text != "}" and token.text.upper() != "OPTIONAL":
-            subject = self._slot(subject=True)
-            while True:
-                predicate = self._slot()
-                yield subject, predicate, self._slot()
-                while self._is_mark(","):
-                    yield subject, predicate, self._slot()
-                if not self._is_mark(";"):
-                    break
-                while self._is_mark(";"):
-                    pass
-                if self._tokens[self._at].text in ("}", "."):
-                    break
-            self._is_mark(".")
-
-    def _slot(self, *, subject: bool = False) -> Slot:
-        token = self._tokens[self._at]
-        self._at += 1
-        if token.kind == "variable":
-            return token.text[1:]
-        after = self._tokens[self._at]
-        if token.kind == "string" and not subject and after.kind != "language" and after.text != "^":
-            if token.at in self._holes:
-                return self._holes[token.at]
-            text = plain_text(token)
-            if text is not None:
-                return ox.Literal(text)
-        elif token.at in self._holes:
-            return self._holes[token.at]
-        elif token.kind in ("iri", "pname") or (token.text == "a" and not subject):
-            node = plain_node(fixed_iri(token, self._inspected) or "")
-            if node is not None:
-                return node
-        raise NotPlainError
-
-    def _word(self, word: str) -> bool:
-        """Go past a word, if it is the next."""
-        found = self._at < len(self._tokens) and self._tokens[self._at].text.upper() == word
-        self._at += found
-        return found
-
-    def _is_mark(self, mark: str) -> bool:
-        found = self._tokens[self._at].text == mark
-        self._at += found
-        return found
-
-    def _mark(self, mark: str) -> None:
-        if not self._is_mark(mark):
-            raise NotPlainError
+        """Read what is said of one subject."""
+        plain = self._plain
+        subject = plain.slot()
+        while True:
+            predicate = plain.slot()
+            yield subject, predicate, plain.slot()
+            while plain.is_mark(","):
+                yield subject, predicate, plain.slot()
+            if not plain.is_mark(";"):
+                return
+            while plain.is_mark(";"):
+                pass
+            if plain.next.text in ("}", ".") or plain.next.text.upper() in ("FILTER", "OPTIONAL"):
+                return
 
 
-def _ordered(groups: Sequence[Group]) -> list[Group] | None:
+def _ordered(blocks: Sequence[_Block], filters: Sequence[Filter]) -> list[Group] | None:
     """Put patterns in an order in which each can be looked up; nothing when there is none, or when it could matter."""
     known: set[str] = set()
     perhaps: set[str] = set()  # variables of OPTIONAL patterns, which may have no value
-    ordered = []
-    for group in groups:
-        own = {slot for pattern in group.patterns for slot in pattern if isinstance(slot, str)}
-        if own & perhaps or not group.patterns:
+    waiting, ordered = list(filters), []
+    for number, block in enumerate(blocks):
+        own = block.variables
+        if own & perhaps or not block.patterns:
             return None
-        patterns = _in_turn(group.patterns, known)
+        patterns = _in_turn(block.patterns, known)
         if patterns is None:
             return None
-        ordered.append(Group(patterns, group.optional))
-        if group.optional:
+        if number:
             perhaps |= own - known
         else:
             known |= own
+        last = number == len(blocks) - 1
+        ready = [each for each in waiting if last or each.variables <= known | perhaps]  # as early as they can be decided
+        waiting = [each for each in waiting if each not in ready]
+        ordered.append(Group(patterns, number > 0, _tests(block.filters if number else ()), _tests(ready)))
     return ordered
+
+
+def _tests(filters: Iterable[Filter]) -> tuple[Test, ...]:
+    return tuple(each.test for each in filters)
 
 
 def _in_turn(patterns: Sequence[Terms], before: Set[str]) -> tuple[Terms, ...] | None:

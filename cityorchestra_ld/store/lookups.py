@@ -25,7 +25,7 @@ from cityorchestra_ld.store.reader import Object, Reader
 _PLAIN: Final = re.compile(
     r"[a-z][a-z0-9+.\-]*:(?!.*/\.)[A-Za-z0-9/_~:?=&@+,;!$*%.\-#]+"
 )  # nothing to resolve, nothing to escape
-_TEXT: Final = re.compile(r"""'[^'\\\r\n]+'|"[^"\\\r\n]+\"""")
+_TEXT: Final = re.compile(r"""'[^'\\\r\n]*'|"[^"\\\r\n]*\"""")
 _LOCAL: Final = re.compile(r"[A-Za-z0-9_\-.]*")  # of a prefixed name, without escapes
 _PARTS: Final = ("subject", "predicate", "object")
 _STRING: Final = f"{XSD}string"
@@ -70,7 +70,7 @@ class Lookup:
 
 def lookup_of(inspected: Inspected, holes: Sequence[Token], base: str) -> Lookup | None:
     """Return what queries of a shape look up; nothing when they are to be answered by the engine."""
-    if not is_cheap(inspected) or inspected.limit is not None or "(" in inspected.text:
+    if not is_cheap(inspected) or inspected.limit is not None:
         return None
     frame = frame_of(inspected, base)
     if frame is None:

@@ -10,13 +10,14 @@ from functools import partial
 from typing import Final, Self
 
 from cityorchestra_ld.model import Generation, Limits, View
-from cityorchestra_ld.store.answers import Answer, EngineStoppedError, Patience
+from cityorchestra_ld.store.answers import Answer, EngineStoppedError
 from cityorchestra_ld.store.asking import Asking, Question
 from cityorchestra_ld.store.guard import Inspected, inspect
 from cityorchestra_ld.store.held import Held, insist, keep_task
 from cityorchestra_ld.store.quick import Quicks, Told
 from cityorchestra_ld.store.searching import searches_of
 from cityorchestra_ld.store.serialization import rdf_format, results_format
+from cityorchestra_ld.store.shapes import Seen
 from cityorchestra_ld.store.template import Template
 from cityorchestra_ld.store.turns import Turns
 from cityorchestra_ld.store.waiting import crowded
@@ -69,7 +70,7 @@ class Pool:
 
     async def __aenter__(self) -> Self:
         self._turns.closed = False
-        self._quicks = Quicks(self._turns)
+        self._quicks = Quicks(self._turns, self._put)
         try:
             await self._populate(self._generation)
         except BaseException:
@@ -243,7 +244,7 @@ class Pool:
         inspected = query if isinstance(query, Inspected) else inspect(query, self._limits)
         (rdf_format if inspected.kind == "graph" else results_format)(media_type)
         question = Question(
-            inspected=inspected, view=view, media_type=media_type, client=client, rows=rows, spent=spent,
+            inspected, view, media_type, client=client, rows=rows, spent=spent,
             seconds=min(deadline or math.inf, self._limits.query_seconds),
             searches=await searches_of(inspected.text, self._prefixes.get("co"), self._base),
         )  # fmt: skip
@@ -260,7 +261,7 @@ class Pool:
                     raise
 
     def ask(
-        self, inspected: Inspected, view: Callable[[Generation], View], media_type: str, *, client: str,
+        self, asked: Inspected | Seen, view: Callable[[Generation], View], media_type: str, *, client: str,
         spent: Callable[[float], None], told: Told, brief: bool = False,
     ) -> bool:  # fmt: skip
         """
@@ -269,12 +270,9 @@ class Pool:
         `told` hears once what came, from here or later. What it hears of may be given to `query` as begun, which goes on.
         A query that is known to be `brief` may be put to a worker that is about to answer others of the same client.
         """
-        question = Question(
-            inspected=inspected, view=view, media_type=media_type, client=client, spent=spent,
-            seconds=self._limits.query_seconds, brief=brief,
-        )  # fmt: skip
-        shared = self._turns.shared(client, filter(self._fits, self._workers)) if brief else None
-        return self._quicks.ask(client, question.seconds, partial(self._put, question), told, shared, brief=brief)
+        question = Question(asked, view, media_type, self._limits.query_seconds, client, spent=spent, brief=brief)
+        shared = self._turns.shared(client, self._workers) if brief else None
+        return self._quicks.ask(question, told, shared if shared is not None and self._fits(shared) else None)
 
     def _put(self, question: Question, worker: QueryWorker) -> Answer | None:
         """Make the answer that a worker is to give; nothing when it has ended meanwhile."""
@@ -292,13 +290,9 @@ class Pool:
             if not worker.line:
                 self._released_unused(worker)
             raise
-        request = self._asking.request(
-            question.inspected, seen, question.media_type, generation, self._held[generation.number].merged, question.rows,
-            question.searches,
-        )  # fmt: skip
+        request, rows = self._asking.written(question, seen, generation, self._held[generation.number].merged)
         worker.shared, worker.held = question.client if question.brief else None, worker.held + 1
-        patience = Patience(question.seconds, self._stall)
-        return Answer(worker, question.client, question.inspected.text, request, patience, self._released, question.spent)
+        return Answer(worker, question, request, rows, self._stall, self._released)
 
     async def _begun(self, answer: Answer) -> Answer:
         """Ask, and return once the first bytes are there."""
@@ -344,8 +338,8 @@ class Pool:
             return
         self._turns.lost(worker)
         was_long = self._long.pop(worker, None) is not None
-        if was_long and (worker.gives_way or self._ready(worker.generation) > self._size + 1):
-            reusable = False  # what gives way cannot be hurried again; and one worker more than needed is enough
+        if was_long and (self._ready(worker.generation) > self._size + 1 or not worker.hurry()):
+            reusable = False  # one worker more than needed is enough; and what gives way cannot be hurried again everywhere
         if reusable and not worker.line and not (worker.killed or worker.closed) and self._fits(worker):
             self._turns.offer(worker)
             if was_long:

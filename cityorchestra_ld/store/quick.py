@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from cityorchestra_ld.errors import CityOrchestraError
 from cityorchestra_ld.store.answers import Answer
+from cityorchestra_ld.store.asking import Question
 from cityorchestra_ld.store.turns import Turns
 from cityorchestra_ld.store.waiting import QueueFullError
 from cityorchestra_ld.store.workers import QueryWorker
@@ -26,14 +28,12 @@ class Told(Protocol):
 class Quick:
     """One question on its way: it waits for a worker, then for the answer."""
 
-    __slots__ = ("_client", "_make", "_seconds", "_set", "_since", "_told", "answer")
+    __slots__ = ("_question", "_set", "_since", "_told", "answer")
 
-    def __init__(
-        self, quicks: Quicks, client: str, seconds: float, make: Callable[[QueryWorker], Answer | None], told: Told
-    ) -> None:
-        self._set, self._client, self._seconds, self._make = quicks, client, seconds, make
+    def __init__(self, quicks: Quicks, question: Question, told: Told) -> None:
+        self._set, self._question = quicks, question
         self._told: Told | None = told
-        self._since = quicks.loop.time()
+        self._since = time.monotonic()
         self.answer: Answer | None = None
 
     # --- as a waiter ------------------------------------------------------------------------------------------------------
@@ -45,14 +45,14 @@ class Quick:
     def set_result(self, worker: QueryWorker, /) -> None:
         """Ask this worker."""
         try:
-            self.answer = self._make(worker)
+            self.answer = self._set.put(self._question, worker)
         except CityOrchestraError as error:
             self.tell(error)
             return
         if self.answer is None:
             self.tell()
         else:
-            self._since = self._set.loop.time()
+            self._since = time.monotonic()
             self.answer.ask(self.tell)
 
     def set_exception(self, error: Exception, /) -> None:
@@ -67,18 +67,19 @@ class Quick:
         if told is not None:
             answer = self.answer
             self._set.forget(self, self._since if answer is not None else None)
-            if answer is not None and answer.is_lost:
-                answer.drop()
-                answer = None
-            elif answer is not None and not answer.released:
-                answer.worker.shared = None
+            if answer is not None and not answer.released:
+                if answer.is_lost:
+                    answer.drop()
+                    answer = None
+                else:
+                    answer.worker.shared = None
             told(answer, error)
 
     def look(self, now: float) -> None:
         """Give over what takes longer."""
         if self.answer is None:
-            if now - self._since >= self._seconds:
-                self._set.turns.leave(self._client, self)
+            if now - self._since >= self._question.seconds:
+                self._set.turns.leave(self._question.client, self)
                 self.tell(self._set.turns.full())
         elif len(self.answer.worker.line) > 1:
             if now - self._since >= _ASK_AGAIN:
@@ -93,43 +94,36 @@ class Quick:
 class Quicks:
     """All such questions of a pool."""
 
-    def __init__(self, turns: Turns) -> None:
-        self.turns = turns
-        self.loop = asyncio.get_running_loop()
+    def __init__(self, turns: Turns, put: Callable[[Question, QueryWorker], Answer | None]) -> None:
+        self.turns, self.put = turns, put
+        self._loop = asyncio.get_running_loop()
         self._under_way: set[Quick] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def ask(
-        self, client: str, seconds: float, make: Callable[[QueryWorker], Answer | None], told: Told,
-        shared: QueryWorker | None = None, *, brief: bool,
-    ) -> bool:  # fmt: skip
-        """
-        Ask this worker, or as soon as there is one, which `make` makes the question for.
-
-        Returns whether that is so: too many may wait.
-        """
-        quick = Quick(self, client, seconds, make, told)
+    def ask(self, question: Question, told: Told, shared: QueryWorker | None = None) -> bool:
+        """Ask this worker, or as soon as there is one; tell whether that is so: too many may wait."""
+        quick = Quick(self, question, told)
         self._under_way.add(quick)
         if shared is not None:
             quick.set_result(shared)
         else:
             try:
-                self.turns.take_soon(client, quick, together=brief)
+                self.turns.take_soon(question.client, quick, together=question.brief)
             except QueueFullError:
                 self._under_way.discard(quick)
                 return False
         if self._timer is None:
-            self._timer = self.loop.call_later(_LOOK_EVERY, self._look)
+            self._timer = self._loop.call_later(_LOOK_EVERY, self._look)
         return True
 
     def forget(self, quick: Quick, since: float | None) -> None:
         """Drop one that is done."""
         self._under_way.discard(quick)
         if since is not None:
-            self.turns.took(self.loop.time() - since)
+            self.turns.took(time.monotonic() - since)
 
     def _look(self) -> None:
-        now = self.loop.time()
+        now = time.monotonic()
         for quick in tuple(self._under_way):
             quick.look(now)
-        self._timer = self.loop.call_later(_LOOK_EVERY, self._look) if self._under_way else None
+        self._timer = self._loop.call_later(_LOOK_EVERY, self._look) if self._under_way else None

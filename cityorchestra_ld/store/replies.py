@@ -22,33 +22,33 @@ class WorkerGoneError(Exception):
 class Reply:
     """The frames that answer one question; a worker answers in the order in which it was asked."""
 
-    __slots__ = ("_frames", "_listener", "_wake", "_worker", "dropped", "ended")
+    __slots__ = ("_listener", "_wake", "_worker", "dropped", "ended", "frames")
 
     def __init__(self, worker: QueryWorker) -> None:
         self.dropped = False
         self.ended = False  # its last frame came
         self._worker = worker
-        self._frames: deque[tuple[bytes, bytes]] = deque()
+        self.frames: deque[tuple[bytes, bytes]] = deque()  # that came: their kinds and payloads
         self._wake: asyncio.Future[None] | None = None
         self._listener: Callable[[], None] | None = None
 
     @property
     def has_frame(self) -> bool:
         """Tell whether a frame is there."""
-        return bool(self._frames)
+        return bool(self.frames)
 
     def pop(self) -> tuple[bytes, bytes]:
         """Take the next frame: its kind and its payload."""
-        kind, payload = self._frames.popleft()
-        self._worker.taken(len(payload))
-        return kind, payload
+        frame = self.frames.popleft()
+        self._worker.taken(len(frame[1]))
+        return frame
 
     async def wait(self, seconds: float | None = None) -> None:
         """Wait until a frame is there; raise WorkerGoneError when the worker ends first, TimeoutError when it takes longer."""
         loop = asyncio.get_running_loop()
         timer = None if seconds is None else loop.call_later(seconds, self._too_late)
         try:
-            while not self._frames:
+            while not self.frames:
                 if self._worker.closed:
                     raise WorkerGoneError(memory=self._worker.is_out_of_memory())
                 self._wake = loop.create_future()
@@ -69,14 +69,10 @@ class Reply:
     def drop(self) -> None:
         """Want no answer any more; what comes of it is thrown away."""
         self.dropped, self._listener = True, None
-        while self._frames:
+        while self.frames:
             self.pop()
 
     # --- the worker's side ------------------------------------------------------------------------------------------------
-
-    def add(self, kind: bytes, payload: bytes) -> None:
-        """Take a frame that came."""
-        self._frames.append((kind, payload))
 
     def notify(self) -> None:
         """Tell whoever waits or listens that something came."""

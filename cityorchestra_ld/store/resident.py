@@ -44,9 +44,7 @@ class Residence:
     web: bool
     workers: int  # that may have a copy at the same time; none when there is no room for those that take new queries
     web_bytes: int  # that the copy of the web process takes
-    workers_bytes: (
-        int  # that copies of query workers take when each has touched all of its own, or would at least
-    )
+    workers_bytes: int  # that copies of query workers take when each has touched all of its own, or would at least
     allowed: int | None  # bytes; no limit when nothing is said
 
 

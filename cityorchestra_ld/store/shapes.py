@@ -21,7 +21,7 @@ from cityorchestra_ld.store.lexer import Token, tokens
 from cityorchestra_ld.store.lookups import Lookup, lookup_of
 from cityorchestra_ld.store.searching import may_search
 
-_HOLE: Final = re.compile(r"""(<[^<>"'{}()|^`\\\x00-\x20\x7f-\xa0]+>|"[^<>"'{}()\\\x00-\x1f]+")""")
+_HOLE: Final = re.compile(r"""(<[^<>"'{}()|^`\\\x00-\x20\x7f-\xa0]+>|"[^<>"'{}()\\\x00-\x1f]+"|(?<!")""(?!"))""")
 _LONGEST: Final = 2_000  # characters of a query
 _WIDEST: Final = 4  # bytes of a character
 _REMEMBERED: Final = 500
@@ -87,6 +87,13 @@ class Seen:
             tail=None if tail is None else tail + shift,
         )  # fmt: skip
 
+    def capped(self, rows: int) -> str:
+        """Return what `inspected.capped` does."""
+        first = self.shape.first
+        if first.limit_span is not None or first.tail is not None:
+            return self.inspected.capped(rows)
+        return f"{self.text}\nLIMIT {rows}\n" if first.form == "SELECT" else self.text
+
     @property
     def searching(self) -> bool:
         """Tell whether this may be a query that searches by name: a mark of that never lies across the edge of a hole."""
@@ -127,10 +134,10 @@ class Shapes:
             return
         holes = _holes(inspected)
         if holes is not None:
-            lookup = lookup_of(inspected, holes, self._base) or join_of(inspected, holes, self._base)
             key, _ = _cut(inspected.text)
-            marks = is_volatile(inspected.text), may_search("".join(key[:-1]))
-            self._known[key] = Shape(inspected, lookup, is_cheap(inspected), *marks)
+            volatile, searching = is_volatile(inspected.text), may_search("".join(key[:-1]))
+            lookup = None if volatile else lookup_of(inspected, holes, self._base) or join_of(inspected, holes, self._base)
+            self._known[key] = Shape(inspected, lookup, is_cheap(inspected), volatile, searching)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -97,10 +98,11 @@ class Turns:
         """Return the worker that answers brief questions of a client and may be asked another, with the least before it."""
         if self._queue:
             return None
-        since = asyncio.get_running_loop().time() - _FRESH
-        open_ = [worker for worker in workers if worker.shared == client and worker.asked_at > since and not worker.closed]
-        found = min((worker for worker in open_ if worker.line), key=lambda worker: len(worker.line), default=None)
-        return found if found and len(found.line) < TOGETHER else None
+        found, least, since = None, TOGETHER, time.monotonic() - _FRESH
+        for worker in workers:
+            if worker.shared == client and 0 < len(worker.line) < least and worker.asked_at > since and not worker.closed:
+                found, least = worker, len(worker.line)
+        return found
 
     # --- workers ----------------------------------------------------------------------------------------------------------
 

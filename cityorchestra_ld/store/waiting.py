@@ -48,7 +48,9 @@ class Spending:
 
     def add(self, client: str, seconds: float) -> None:
         """Count work for a client."""
-        self._known[client] = (self.of(client) + seconds, self._clock())
+        now = self._clock()
+        before, then = self._known.get(client, (0.0, now))
+        self._known[client] = (before * 0.5 ** ((now - then) / _HALF_LIFE) + seconds, now)
         self._known.move_to_end(client)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

@@ -9,13 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import msgspec
 
-from cityorchestra_ld.courtesy import follow, give_way
+from cityorchestra_ld.courtesy import follow, give_way, hurry
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import frames
@@ -68,6 +69,7 @@ class QueryWorker(asyncio.Protocol):
         self.held = 0  # answers that were not read to their end, of those it was asked for
         self.killed = False  # by us, whatever it was doing
         self.asked_at = 0.0  # when it was last asked something while it was idle
+        self._later: list[bytes] = []  # what it is asked behind others, and was not sent yet
         self._buffer = bytearray()
         self._waiting = 0  # bytes in complete frames
         self._paused = False
@@ -104,7 +106,7 @@ class QueryWorker(asyncio.Protocol):
             await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
             parent = os.getpid() if template is None else template.pid
             settings = Settings(str(generation.path), parent, memory_mb, dict(prefixes), template is not None, touch)
-            reply = worker._ask(msgspec.json.encode(settings))
+            reply = worker.put(msgspec.json.encode(settings))
             async with asyncio.timeout(cls.start_seconds):
                 await reply.wait()
             kind, payload = reply.pop()
@@ -173,6 +175,12 @@ class QueryWorker(asyncio.Protocol):
         self.gives_way = True
         give_way(self.pid, to_all=to_all)
 
+    def hurry(self) -> bool:
+        """Give way to nobody any more; tell whether the system allows that."""
+        if self.gives_way:
+            self.gives_way = not hurry(self.pid)
+        return not self.gives_way
+
     @property
     def alive(self) -> bool:
         """Tell whether the worker can take a query."""
@@ -208,16 +216,28 @@ class QueryWorker(asyncio.Protocol):
 
     def ask(self, request: Request) -> Reply:
         """Send a query; it is answered when those that were asked before are."""
-        return self._ask(msgspec.json.encode(request))
+        return self.put(msgspec.json.encode(request))
 
-    def _ask(self, payload: bytes) -> Reply:
+    def put(self, payload: bytes) -> Reply:
+        """Send a query that is written already; one behind others goes out with all that come in this turn of the loop."""
         if not self.line:
-            self.asked_at = asyncio.get_running_loop().time()
+            self.asked_at = time.monotonic()
+            self._write(payload)
+        else:
+            if not self._later:
+                asyncio.get_running_loop().call_soon(self._write_later)
+            self._later.append(payload)
         reply = Reply(self)
         self.line.append(reply)
-        if self._transport is not None:
-            self._transport.write(frames.HEADER.pack(b"Q", len(payload)) + payload)
         return reply
+
+    def _write(self, *payloads: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(b"".join([frames.frame(b"Q", payload) for payload in payloads]))
+
+    def _write_later(self) -> None:
+        self._write(*self._later)
+        self._later.clear()
 
     @property
     def is_wanted(self) -> bool:
@@ -250,13 +270,14 @@ class QueryWorker(asyncio.Protocol):
             self._add(kind, bytes(held[start + size : end]))
             start = end
         if held is data:
-            self._buffer += data[start:]
+            if start < ends:
+                self._buffer += data[start:]
         else:
             del self._buffer[:start]
         if self._waiting > _BUFFERED and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        if self.line and self.line[0].has_frame:
+        if self.line and self.line[0].frames:
             self.line[0].notify()
 
     def _add(self, kind: bytes, payload: bytes) -> None:
@@ -265,7 +286,7 @@ class QueryWorker(asyncio.Protocol):
             return
         reply = self.line[0]
         if not reply.dropped:
-            reply.add(kind, payload)
+            reply.frames.append((kind, payload))
             self._waiting += len(payload)
         if kind in frames.LAST:
             self.line.popleft()

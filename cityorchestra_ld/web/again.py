@@ -143,13 +143,14 @@ class Again:
 
         A scope remembers when there is nothing to be found, and the query that a worker is to be asked.
         """
-        found = self._find(address, scope["scheme"], scope.get("root_path", ""), scope["headers"], client)
+        found = self.find(address, scope["scheme"], scope.get("root_path", ""), scope["headers"], client)
         if isinstance(found, Whole):
             return found
-        scope[_LOOKED], scope[ASKED] = True, found
+        looked(scope, found)
         return None
 
-    def _find(self, address: bytes, scheme: str, root: str, headers: RawHeaders, client: str) -> Whole | Plain | None:
+    def find(self, address: bytes, scheme: str, root: str, headers: RawHeaders, client: str) -> Whole | Plain | None:
+        """Return the answer to a GET request that can be given on the spot, or the plain query that a worker is to be asked."""
         snapshot = self._service.open_snapshot
         key = key_of(address, scheme, root, headers) if snapshot else None
         if snapshot is None or key is None:
@@ -189,6 +190,11 @@ class Again:
         if key is not None:
             route = route_class(scope["path"].removeprefix(scope.get("root_path", "")))
             snapshot.again.put(key, Whole(answer.status, head_of(headers), answer.body, route))
+
+
+def looked(scope: MutableMapping[str, Any], asked: object) -> None:
+    """Let a scope remember that there is nothing to be found for it, and the query that was read."""
+    scope[_LOOKED], scope[ASKED] = True, asked
 
 
 def _address(scope: Scope) -> bytes:

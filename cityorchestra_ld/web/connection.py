@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from asyncio import TimerHandle
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from cityorchestra_ld.web.again import ASKED, DIRECT, EVERYWHERE, Again, Whole, head_of
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from cityorchestra_ld.web.again import ASKED, DIRECT, EVERYWHERE, Again, Whole, head_of, looked
 from cityorchestra_ld.web.direct import Direct
 from cityorchestra_ld.web.heads import BoundedHeads
 from cityorchestra_ld.web.http_ import new_request_id
@@ -25,11 +27,12 @@ class Connection(BoundedHeads):
 
     again: Again
     direct: Direct
+    cycle: Any  # of the request under way or the last one, or what stands for it while a worker is asked
     trusts: Callable[[str], bool]
     _given = 0  # answers to requests that came together
     _trusted = False
     _idle: float | None = None  # since when nothing is under way
-    _timer: TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     _dated: object = None  # the headers of the server that were written last, and how
     _own = b""
 
@@ -56,7 +59,8 @@ class Connection(BoundedHeads):
             self._timer = self.loop.call_later(self.timeout_keep_alive, self._look_whether_idle)
 
     def _unset_keepalive_if_required(self) -> None:
-        self._idle = None
+        """Hear that data came; of requests that came together so many are answered at once, the rest take their turn."""
+        self._idle, self._given = None, 0
 
     def _look_whether_idle(self) -> None:
         self._timer = None
@@ -68,40 +72,59 @@ class Connection(BoundedHeads):
         else:
             self.timeout_keep_alive_handler()
 
-    def data_received(self, data: bytes) -> None:
-        """Read requests that came together; so many go out at once, and the rest take their turn with everybody's."""
-        self._given = 0
-        super().data_received(data)
+    def on_message_complete(self) -> None:
+        """End a request; what was put to a worker has no body that could go on."""
+        if type(self.cycle) is _Reply:
+            self._in_head, self._came, self.cycle.more_body = True, 0, False
+        else:
+            super().on_message_complete()
 
     def on_head(self) -> None:
-        """Give a known answer at once, in its turn; leave everything else to the application."""
-        began = time.perf_counter()
-        known = self._known()
-        if known is None:
-            super().on_head()
-            self.scope[DIRECT] = partial(self.answer, self.cycle)  # type: ignore[typeddict-unknown-key]
-        else:
-            self._give(known, began)
-
-    def _known(self) -> Whole | None:
-        parser: Any = self.parser
-        scope: Any = self.scope
+        """Give a known answer at once, in its turn, or have a worker asked; leave everything else to the application."""
+        began, parser = time.perf_counter(), self.parser
         waiting = self.cycle is not None and not self.cycle.response_complete
         if waiting or self._given >= _AT_ONCE or self.flow.write_paused or self.client is None or self._trusted:
-            return None
+            self._leave()
+            return
         if parser.get_method() != b"GET" or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
-            return None
-        return self.again.look(scope, self.url, self.client[0])
+            self._leave()
+            return
+        scope: Any = self.scope
+        found = self.again.find(self.url, scope["scheme"], scope["root_path"], self.headers, self.client[0])
+        if isinstance(found, Whole):
+            self._give(found, began)
+        elif found is None or not self._put(found, scope):
+            looked(scope, found)
+            self._leave()
 
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """Start a request; a plain query is put to a worker without a task, where that can be done."""
-        asked = cycle.scope.get(ASKED)
-        if asked is None or not self.direct.ask(asked, _Reply(self, cycle, app)):
-            super()._start_asgi_task(cycle, app)
+    def _leave(self) -> None:
+        """Start a request, or let it wait for those that came before it."""
+        super().on_head()
+        self.scope[DIRECT] = partial(self.answer, self.cycle)  # type: ignore[typeddict-unknown-key]
 
-    def start(self, cycle: Any, app: Any) -> None:
-        """Leave a request to the application."""
-        super()._start_asgi_task(cycle, app)
+    def _put(self, asked: Any, scope: Any) -> bool:
+        """Put a plain query to a worker, where that can be done; its answer is all that becomes of the request."""
+        before, self.cycle = self.cycle, (reply := _Reply(self, scope, self.url))
+        if self.direct.ask(asked, reply):
+            return True
+        self.cycle = before
+        return False
+
+    def start(self, reply: _Reply) -> None:
+        """Leave a request that had no cycle to the application."""
+        scope, (path, _, query) = reply.scope, reply.address.partition(b"?")
+        looked(scope, scope[ASKED])
+        scope |= {"method": "GET", "path": path.decode(), "raw_path": path, "query_string": query}
+        cycle = RequestResponseCycle(
+            scope, self.transport, self.flow, self.logger, self.access_logger, self.access_log,
+            self.server_state.default_headers, asyncio.Event(), expect_100_continue=False, keep_alive=reply.keep_alive,
+            on_response=self.on_response_complete,
+        )  # fmt: skip
+        cycle.disconnected, cycle.more_body = reply.disconnected, reply.more_body
+        scope[DIRECT] = partial(self.answer, cycle)
+        if self.cycle is reply:
+            self.cycle = cycle
+        self._start_asgi_task(cycle, self.app)
 
     def is_clear(self, cycle: Any) -> bool:
         """Tell whether a whole answer can be sent in one go."""
@@ -130,31 +153,38 @@ class Connection(BoundedHeads):
     def _give(self, known: Whole, began: float) -> None:
         self._given += 1
         request_id = new_request_id()
-        self._write(known.status, known.head, known.body, request_id)
+        self.send(known, request_id)
         self.again.given(known, request_id, self.client, self.url, began)
+
+    def send(self, known: Whole, request_id: str) -> None:
+        """Send a whole answer, and go on."""
+        self._write(known.status, known.head, known.body, request_id)
         self.on_response_complete()
 
 
 class _Reply:
-    """Where the answer to one request of a connection goes."""
+    """Where the answer goes to a request that a worker is asked for: what the server knows of it instead of a cycle."""
 
-    __slots__ = ("_app", "_connection", "_cycle", "address", "scope")
+    __slots__ = ("_connection", "address", "disconnected", "keep_alive", "more_body", "response_complete", "scope")
+    message_event = asyncio.Event()  # which nobody waits for
 
-    def __init__(self, connection: Connection, cycle: Any, app: Any) -> None:
-        self._connection, self._cycle, self._app = connection, cycle, app
-        self.scope, self.address = cycle.scope, connection.url
+    def __init__(self, connection: Connection, scope: Any, address: bytes) -> None:
+        self._connection, self.scope, self.address = connection, scope, address
+        self.keep_alive = self.more_body = True
+        self.disconnected = self.response_complete = False
 
     def is_clear(self) -> bool:
         """Tell whether a whole answer can be sent in one go."""
-        return self._connection.is_clear(self._cycle)
+        return not self.disconnected and self.keep_alive and not self._connection.flow.write_paused
 
     def send(self, known: Whole, request_id: str) -> None:
         """Send one."""
-        self._connection.answer(self._cycle, known.status, known.head, known.body, request_id)
+        self.response_complete = True
+        self._connection.send(known, request_id)
 
     def go_on(self) -> None:
         """Have the application answer."""
-        self._connection.start(self._cycle, self._app)
+        self._connection.start(self)
 
 
 def connections(again: Again, direct: Direct, trusts: Callable[[str], bool]) -> type[Connection]:

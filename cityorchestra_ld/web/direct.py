@@ -47,6 +47,7 @@ class Direct:
 
     def __init__(self, service: Service, endpoint: Endpoint, spot: Spot, watch: Watch) -> None:
         self._service, self._endpoint, self._spot, self._watch = service, endpoint, spot, watch
+        self.metrics = service.metrics
 
     def ask(self, asked: object, reply: Reply) -> bool:
         """Put a query to a worker, if it is plain and nobody else asks the same; tell whether that was done."""
@@ -57,20 +58,16 @@ class Direct:
         if shape.small or shape.volatile or asked.seen.searching or tag in flights or tag in asked.snapshot.answers:
             return False
         way = _Way(self, asked, reply, flights.start(tag), time.perf_counter())
-        inspected, client = asked.seen.inspected, asked.caller.name
-        self.under_way(1)
+        client = asked.caller.name
+        self.metrics.under_way += 1
         put = pool.ask(
-            inspected, partial(decide, _NOTHING, inspected, asked.caller), asked.offer.format.media_type, client=client,
+            asked.seen, partial(decide, _NOTHING, shape.first, asked.caller), asked.offer.format.media_type, client=client,
             spent=partial(self._service.budget.charge, client), told=way.told, brief=shape.pace.is_brief,
         )  # fmt: skip
         if not put:
-            self.under_way(-1)
+            self.metrics.under_way -= 1
             flights.end(tag, way.flight)
         return put
-
-    def under_way(self, more: int) -> None:
-        """Count the requests that are being answered."""
-        self._service.metrics.under_way += more
 
     def is_simple(self, asked: Plain, stream: Stream) -> bool:
         """Tell whether an answer is whole, says all, and comes from the generation that answers now."""
@@ -108,7 +105,7 @@ class _Way:
 
     def told(self, stream: Stream | None, error: CityOrchestraError | None) -> None:
         """Send what came, or have the application go on with it."""
-        self.direct.under_way(-1)
+        self.direct.metrics.under_way -= 1
         if stream is not None and self.direct.is_simple(self.asked, stream) and self.reply.is_clear():
             self.direct.send(self.asked, self.flight, stream, self.reply, self.began)
             return

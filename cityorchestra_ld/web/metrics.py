@@ -261,7 +261,7 @@ def _memory(service: Service) -> Iterator[str]:
     wanted = service.residence
     if wanted is not None:
         needed = {"web": wanted.web_bytes, "workers": wanted.workers_bytes}
-        yield from _family("cityorchestra_resident_needed_bytes", "gauge", "Memory that the generation takes there at most, or wants.",
+        yield from _family("cityorchestra_resident_needed_bytes", "gauge", "Memory that it takes there at most, or wants.",
                            (((("process", name),), size) for name, size in needed.items()))  # fmt: skip
         if wanted.allowed is not None:
             yield from _one("cityorchestra_resident_allowed_bytes", "gauge", "Memory that both may take ([store] resident).",

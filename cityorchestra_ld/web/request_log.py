@@ -70,7 +70,12 @@ def network(address: str) -> str:
 
 def path_of(raw: bytes) -> str:
     """Take the path of a request as it was sent; whatever could forge a line of log is written as an escape."""
-    path = raw.partition(b"?")[0].decode("latin-1")
+    return _path_of(raw.partition(b"?")[0])
+
+
+@lru_cache(maxsize=256)
+def _path_of(raw: bytes) -> str:
+    path = raw.decode("latin-1")
     return shown(path if len(path) <= _PATH else path[:_PATH] + "...")
 
 
@@ -135,14 +140,9 @@ class RequestLines(logging.StreamHandler[TextIO]):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a line, without the lock of the handler: a queue needs none."""
-        self.emit(record)
-        return True
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a line."""
         if len(self._lines) >= _WAITING:
             self._lost += 1
-            return
+            return True
         self._lines.append(self.format(record))
         if not self._due:
             try:
@@ -152,6 +152,7 @@ class RequestLines(logging.StreamHandler[TextIO]):
             else:
                 self._due = True
                 loop.call_later(_TOGETHER, self._hand_over)
+        return True
 
     def flush(self) -> None:
         """Write what was taken."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from cityorchestra_ld.web.snapshot import Snapshot
 
 _ASKED: Final = b"/sparql?query="
-_ODD: Final = re.compile(rb"[&#\\]|%(?![0-9A-Fa-f]{2})")  # a second parameter, a fragment, no escape of URLs
 _PATH: Final = len(b"/sparql?")
 _PLAIN: Final = frozenset((b"host", b"accept-language"))  # headers on which these answers do not depend
 _QUERY, _TAG = "0-text-of-a-query-0", "0-tag-of-an-answer-0"  # slots
@@ -56,8 +54,8 @@ class Form:
 
     def whole(self, tag: str, further: Headers, body: bytes) -> Whole:
         """Put an answer together."""
-        last = head_of((*written(further), (b"content-length", b"%d" % len(body))))
-        return Whole(200, b"".join((self.head[0], tag.encode(), self.head[1], last)), body, "sparql")
+        length = b"content-length: %d\r\n" % len(body)
+        return Whole(200, b"".join((self.head[0], tag.encode(), self.head[1], _lines(further), length)), body, "sparql")
 
 
 @dataclass(slots=True)
@@ -148,10 +146,11 @@ def _text(key: Key) -> str | None:
     if root or not address.startswith(_ASKED):
         return None
     raw = address[len(_ASKED) :]
-    if not raw or not raw.isascii() or _ODD.search(raw):
+    if not raw or not raw.isascii() or b"&" in raw or b"#" in raw or b"\\" in raw:  # a second parameter, a fragment
         return None
     try:  # percent signs become escapes of Python's, which are read at once
-        return raw.replace(b"+", b" ").replace(b"%", b"\\x").decode("unicode_escape").encode("latin-1").decode()
+        text = raw.replace(b"+", b" ").replace(b"%", b"\\x").decode("unicode_escape")
+        return text if text.isascii() else text.encode("latin-1").decode()
     except UnicodeDecodeError:
         return None
 
@@ -167,6 +166,11 @@ def _choose(key: Key, kind: str) -> tuple[str | None, Offer] | None:
             return None
     offer = _json(accept, kind)
     return (accept, offer) if offer else None
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: Headers) -> bytes:
+    return head_of(written(headers))
 
 
 @lru_cache(maxsize=256)

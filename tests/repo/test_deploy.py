@@ -57,6 +57,7 @@ def test_a_unit_runs_a_command_that_exists_where_it_may_write(name):
     assert program == "/opt/cityorchestra/bin/cityorchestra"
     check(command)
     if "serve" in command:
+        assert service["LimitNICE"] == "+5"  # else each long query costs its worker
         assert service["LimitRTPRIO"] == "1" and "RestrictRealtime" not in service  # else the loop may not go first
     variables = environment(name)
     assert variables["CITYORCHESTRA_STATE"] == f"/var/lib/{service['StateDirectory']}"

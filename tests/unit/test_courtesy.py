@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cityorchestra_ld.courtesy import be_idle, follow, give_way, go_first
+from cityorchestra_ld.courtesy import be_idle, follow, give_way, go_first, hurry
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="this system has no class for work that can wait")
 USUAL = ("chrt", "--other", "0")  # whatever the tests themselves run as
@@ -64,6 +64,28 @@ def test_a_process_gives_way_to_all() -> None:
         assert os.sched_getscheduler(process.pid) == os.SCHED_IDLE
         process.communicate(b"\n")
     give_way(process.pid, to_all=True)
+
+
+@pytest.mark.parametrize("to_all", [False, True])
+def test_a_process_that_gave_way_goes_as_before_where_the_system_allows_it(
+    monkeypatch: pytest.MonkeyPatch, to_all: bool
+) -> None:
+    monkeypatch.setattr(os, "sched_getscheduler", lambda pid, real=os.sched_getscheduler: real(pid) if pid else os.SCHED_RR)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_NICE, (0, resource.prlimit(process.pid, resource.RLIMIT_NICE)[1]))
+        follow(process.pid)
+        before = (os.getpriority(os.PRIO_PROCESS, process.pid), os.sched_getscheduler(process.pid))
+        give_way(process.pid, to_all=to_all)
+        assert (os.getpriority(os.PRIO_PROCESS, process.pid), os.sched_getscheduler(process.pid)) != before
+        assert hurry(process.pid) is (os.geteuid() == 0)
+        if os.geteuid() == 0:
+            assert (os.getpriority(os.PRIO_PROCESS, process.pid), os.sched_getscheduler(process.pid)) == before
+        process.communicate(b"\n")
+
+
+def test_a_service_that_gives_way_to_all_hurries_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getscheduler", lambda _: os.SCHED_IDLE)
+    assert not hurry(os.getpid())
 
 
 @pytest.mark.parametrize(("own", "theirs"), [(-10, 5), (0, 5), (3, 8), (18, 19)])

@@ -23,7 +23,8 @@ OBJECTS = (
 )  # fmt: skip
 QUERIES = (
     "SELECT ?p ?o WHERE {{ <{0}> ?p ?o }}", "SELECT * {{ <{0}> ?p ?o }}", "select ?o{{<{0}> <urn:p1> ?o.}}",
-    "SELECT ?o ?p {{ <{0}> ?p ?o }} # (", "PREFIX e: <urn:> SELECT ?o {{ <{0}> e:p1 ?o }}", "SELECT ?c {{ <{0}> a ?c }}",
+    "SELECT ?o ?p {{ <{0}> ?p ?o }} # (", "SELECT ?p ?o {{ <{0}> ?p ?o }} # NOW()",
+    "PREFIX e: <urn:> SELECT ?o {{ <{0}> e:p1 ?o }}", "SELECT ?c {{ <{0}> a ?c }}",
     "PREFIX e: <urn:> SELECT ?p {{ <{0}> ?p e:o }}", "SELECT ?p {{ <{0}> ?p <urn:o> }}", "SELECT ?z ?o {{ <{0}> ?p ?o }}",
     "SELECT ?p ?p {{ <{0}> ?p ?o }}", "SELECT ?z {{ <{0}> <urn:p1> <urn:o> }}", "PREFIX : <urn:> SELECT ?p {{ :a ?p <{0}> }}",
     "PREFIX e: <urn:> SELECT ?o {{ <{0}> e:p\\-1 ?o }}", "PREFIX e: <rel/> SELECT ?o {{ <{0}> e:p ?o }}",
@@ -77,7 +78,7 @@ def test_a_look_up_answers_as_the_engine_does_or_not_at_all(store, template):
         answered += 1
         result = store.query(text, base_iri=BASE, default_graph=[ox.DefaultGraph()], named_graphs=[])
         assert rows(found) == rows(result.serialize(format=ox.QueryResultsFormat.JSON)), text
-    refused = any(part in template for part in ("?p ?p", "rel", "\\-", "# ("))
+    refused = any(part in template for part in ("?p ?p", "rel", "\\-", "NOW"))
     assert answered == 0 if refused else answered >= 2, template
 
 

@@ -17,7 +17,8 @@ import pytest
 
 from cityorchestra_ld.errors import BusyError, CityOrchestraError, QueryError, QueryTimeoutError, StoreError, Text, UsageError
 from cityorchestra_ld.model import Generation, GraphChange, GraphInfo, Limits, View
-from cityorchestra_ld.store import EmbeddedStore, Inspected, Pool, open_store, query_once, sandbox_available
+from cityorchestra_ld.store import EmbeddedStore, Inspected, Pool, open_store, query_once, sandbox_available, workers
+from cityorchestra_ld.store import pool as pool_module
 
 JSON = "application/sparql-results+json"
 OPEN, CLOSED = (f"https://ld.cityorchestra.example/graph/data/{name}" for name in ("a/open", "b/closed"))
@@ -407,6 +408,29 @@ def test_long_queries_of_who_cost_much_of_late_get_what_nobody_else_wants(genera
         pool._turns.worked("greedy", 10)
         assert os.SCHED_IDLE in await policies("greedy")
         assert await policies("modest") == {os.sched_getscheduler(0)}
+
+    within(generation, scenario)
+
+
+def test_a_worker_that_gave_way_goes_on_with_others_once_it_is_done_where_the_system_allows_it(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "_SHORT", 0.02)
+    monkeypatch.setattr(pool_module, "_LONG", 0.04)
+
+    async def scenario(pool: Pool) -> None:
+        for allowed in (os.geteuid() == 0, False):
+            answer = await pool.query("SELECT * { ?a ?b ?c . ?d ?e ?f }", PUBLIC, JSON, rows=50_000)
+            worker = answer.worker
+            before = os.getpriority(os.PRIO_PROCESS, worker.pid)
+            while not worker.gives_way:
+                await asyncio.sleep(0.005)
+            assert os.getpriority(os.PRIO_PROCESS, worker.pid) > before
+            await answer.read()
+            assert (worker.pid in pool.pids) == allowed
+            assert not allowed or os.getpriority(os.PRIO_PROCESS, worker.pid) == before
+            assert len(await rows(pool, "SELECT ?x { VALUES ?x { 1 } }")) == 1
+            monkeypatch.setattr(workers, "hurry", lambda _: False)
 
     within(generation, scenario)
 

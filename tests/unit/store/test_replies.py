@@ -107,19 +107,21 @@ def test_each_question_gets_its_own_answer_wherever_the_bytes_are_cut() -> None:
     within(scenario)
 
 
-def test_questions_go_out_in_their_order_and_the_first_of_a_line_sets_its_age() -> None:
+def test_questions_go_out_in_their_order_all_behind_the_first_together_and_the_first_of_a_line_sets_its_age() -> None:
     async def scenario() -> None:
         worker, wire = made()
         first = worker.ask(REQUEST)
         began = worker.asked_at
         await asyncio.sleep(0.001)
-        second = worker.ask(msgspec.structs.replace(REQUEST, text="ASK { 2 }"))
-        assert list(worker.line) == [first, second] and worker.asked_at == began
-        texts = [msgspec.json.decode(data[frames.HEADER.size :], type=Request).text for data in wire.written]
-        assert texts == ["ASK {}", "ASK { 2 }"]
-        worker.data_received(bytes_of([[(frames.WHOLE, b"")]] * 2))
+        others = [msgspec.structs.replace(REQUEST, text=f"ASK {{ {number} }}") for number in range(3)]
+        replies = [first, *map(worker.ask, others)]
+        assert list(worker.line) == replies and worker.asked_at == began
+        await asyncio.sleep(0)
+        sent = [[frames.frame(b"Q", msgspec.json.encode(each)) for each in part] for part in ([REQUEST], others)]
+        assert wire.written == [b"".join(part) for part in sent]
+        worker.data_received(bytes_of([[(frames.WHOLE, b"")]] * 4))
         worker.ask(REQUEST)
-        assert worker.asked_at > began
+        assert worker.asked_at > began and wire.written[2:] == wire.written[:1]
 
     within(scenario)
 

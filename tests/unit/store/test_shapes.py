@@ -99,6 +99,16 @@ def test_a_shape_in_which_an_iri_could_decide_more_is_not_learnt(text):
     assert seen is None or seen.inspected == judged(other)
 
 
+def test_an_empty_text_is_not_taken_for_the_start_of_a_long_one():
+    shapes = Shapes(Limits(), BASE)
+    for first, others in (('"a" , "b"', ('"" , "b"', '"a" , ""')), ('"a""b"', ('"""b"', '"a"""', '""""b""'))):
+        shapes.learn(inspect(f"SELECT * {{ ?s ?p {first} }}"))
+        for other in others:
+            text = f"SELECT * {{ ?s ?p {other} }}"
+            seen = shapes.find(text)
+            assert (seen.inspected if seen else None) == (judged(text) if " , " in other else None), other
+
+
 def test_long_queries_and_old_shapes_are_not_remembered():
     shapes = Shapes(Limits(query_bytes=400), BASE)
     shapes.learn(inspect("SELECT * { <urn:a> ?p ?o }"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ class Scene:
                 self.lines.append((question, before))
             return answer
 
-        self.pool._put = seen
+        self.pool._put = self.pool._quicks.put = seen
 
     @property
     def order(self) -> list[str]:
@@ -124,6 +125,10 @@ class Scene:
         """Hold up the only worker."""
         (pid,) = self.pool.pids
         os.kill(pid, signal.SIGSTOP)
+        while not all(  # the threads of a process stop one after the other
+            task.read_text().rpartition(")")[2].split()[0] == "T" for task in Path(f"/proc/{pid}/task").glob("*/stat")
+        ):
+            time.sleep(0.001)
         return int(pid)
 
 

@@ -25,7 +25,7 @@ SUBJECTS = (STOP, "https://id.example/id/stop/nameless", HOSTILE, "https://id.ex
             "https://id.example/id/code/indicator/search", "id/stop/1001")  # fmt: skip
 LABEL, PART = "<http://www.w3.org/2000/01/rdf-schema#label>", "<http://purl.org/dc/terms/isPartOf>"
 JSON = "application/sparql-results+json"
-JOINED = "SELECT ?p ?name {{ <{0}> ?p ?o ; " + LABEL + " ?name FILTER(ISIRI(?p)) }}"  # which look-ups do not answer
+JOINED = "SELECT ?p ?name {{ <{0}> ?p ?o ; " + LABEL + " ?name FILTER(STRLEN(?name) > 0) }}"  # which look-ups do not answer
 MOVING = ("x-request-id", "ratelimit", "content-length", "transfer-")
 TEMPLATES = (
     JOINED, JOINED + " LIMIT 1", JOINED + " LIMIT 100000", "ASK {{ <{0}> ?p ?o . ?o ?q ?r }}", JOINED + " ORDER BY ?p",
@@ -242,6 +242,27 @@ def test_what_takes_longer_is_waited_for_in_a_task_until_its_deadline(city):
         assert status.startswith("HTTP/1.1 503 ") and "1 s" in problem["detail"]
 
     serve(city, scenario, query_seconds=1.0)
+
+
+def test_what_follows_one_that_takes_longer_waits_for_it_and_a_server_that_ends_closes_after_its_answer(city):
+    async def scenario(app):
+        client = await held_up(app)
+        for text in (STOP, "urn:none"):
+            client.protocol.data_received(f"GET /sparql?query={quote(JOINED.format(text), safe='')} HTTP/1.1\r\n\r\n".encode())
+        assert len(client.protocol.pipeline) == 2
+        await asyncio.sleep(0.05)
+        tell_workers(app, signal.SIGCONT)
+        parts = (await client.received()).split(b"HTTP/1.1 200 OK")[1:]
+        assert [part.count(b'"name":{') > 0 for part in parts] == [True, True, False]
+        for pause in (0.0, 0.05):
+            app.service.open_snapshot.answers._answers.clear()
+            last = await held_up(app)
+            await asyncio.sleep(pause)
+            last.protocol.shutdown()
+            tell_workers(app, signal.SIGCONT)
+            assert b"connection: close" in await last.received() and last.wire.closing
+
+    serve(city, scenario)
 
 
 def test_who_waits_for_a_worker_until_the_deadline_is_sent_away(city):

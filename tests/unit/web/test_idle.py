@@ -66,7 +66,7 @@ class Wire(asyncio.Transport):
 class Known:
     """Knows every answer."""
 
-    def look(self, *_: object) -> Whole:
+    def find(self, *_: object) -> Whole:
         return Whole(200, b"content-length: 1\r\n", b"a", "document")
 
     def given(self, *_: object) -> None:

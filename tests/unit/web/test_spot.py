@@ -25,8 +25,13 @@ JOINED = (
     "SELECT ?name ?n WHERE {{ <{0}> <http://purl.org/dc/terms/spatial> ?c . ?c <http://rdf.insee.fr/def/geo#nom> ?n ; a ?t . "
     f"<{{0}}> {LABEL} ?name }}}}"
 )
+FILTERED = (
+    "SELECT ?name ?kind WHERE {{ <{0}> " + LABEL + ' ?name FILTER(LANGMATCHES(LANG(?name), "{1}")) '
+    'OPTIONAL {{ <{0}> a ?kind FILTER(?kind != <{0}>) }} FILTER(isIRI(?kind) || LANG(?name) = "{1}") }}'
+)
 TEMPLATES = (
-    SMALL, JOINED, "SELECT * {{ <{0}> ?p ?o }}", f"SELECT ?o {{{{ <{{0}}> {LABEL} ?o }}}}", "ASK {{ <{0}> ?p ?o }}",
+    SMALL, JOINED, FILTERED.replace("{1}", "fr"), FILTERED.replace("{1}", "*").replace("!=", "="),
+    "SELECT * {{ <{0}> ?p ?o }}", f"SELECT ?o {{{{ <{{0}}> {LABEL} ?o }}}}", "ASK {{ <{0}> ?p ?o }}",
     "PREFIX gtfs: <http://vocab.gtfs.org/terms#> SELECT ?o {{ <{0}> gtfs:code ?o }}", "SELECT ?o {{ <{0}> ?p ?o }} LIMIT 2",
     "PREFIX co: <https://id.example/def/co#> SELECT ?s {{ ?s co:search \"Rennes\" ; ?p <{0}> }}", "SELECT ?p {{ <{0}> ?p ?o }}",
     "SELECT ?o {{ <{0}> ?p ?o }} # NOW()", "SELECT (NOW() AS ?t) {{ <{0}> ?p ?o }}", "DESCRIBE <{0}>",
@@ -135,6 +140,19 @@ def test_a_known_shape_is_answered_by_a_look_up_and_charged(client, monkeypatch)
     refused = ask("urn:other")
     budget._left.clear()
     assert refused.status_code == 429 and "retry-after" in refused.headers
+
+
+def test_queries_that_differ_in_a_filter_are_answered_by_look_ups(client, monkeypatch):
+    def ask(subject, language):
+        text = quote(f"{FILTERED.replace('{1}', language).format(subject)} # looked up", safe="")
+        return client.get(f"/sparql?query={text}", headers={"accept": JSON})
+
+    ask("urn:first", "de")
+    monkeypatch.setattr(client.app.endpoint, "with_query", None)
+    for language, expected in (("fr", ["République"]), ("FR", ["République"]), ("en", ["Republic Square"]), ("it", [])):
+        answer = ask(STOP, language)
+        assert answer.status_code == 200
+        assert [row["name"]["value"] for row in answer.json()["results"]["bindings"]] == expected
 
 
 class Wire(asyncio.Transport):
