@@ -33,9 +33,9 @@ LINKED = (
 SPOKEN = LINKED.replace(" }", ' FILTER(LANG(?label) = "fr") }')
 POOLED = LINKED.replace(" }", " FILTER(STRLEN(?label) > 3) }")  # an expression: for a query worker
 JOIN = (
-    f"SELECT ?label ?value WHERE {{ ?r <{TERM}place> <{BASE}id/place/{{n}}> ; <{TERM}value> ?value . "
-    f"<{BASE}id/place/{{n}}> <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
-)
+    f"SELECT ?label ?value WHERE {{ <{BASE}id/reading/{{n}}> <{TERM}place> ?place . ?r <{TERM}place> ?place ; "
+    f"<{TERM}value> ?value . ?place <http://www.w3.org/2000/01/rdf-schema#label> ?label }}"
+)  # all readings of the place of one: no two queries are the same
 AGGREGATE = (
     f"SELECT ?place (COUNT(?r) AS ?n) (AVG(?value) AS ?mean) WHERE {{ ?r <{TERM}place> ?place ; <{TERM}value> ?value ; "
     f'<{TERM}year> "2020"^^<http://www.w3.org/2001/XMLSchema#gYear> }} GROUP BY ?place'
@@ -115,7 +115,7 @@ def measure(client: Client, triples: int) -> None:
     client.load("small SELECT, three patterns", server.query(LINKED), JSON, count=count)
     client.load("small SELECT, a language", server.query(SPOKEN), JSON, count=count)
     client.load("small SELECT, through the pool", server.query(POOLED), JSON, count=count)
-    client.load("join", server.query(JOIN), JSON, count=PLACES)
+    client.load("join", server.query(JOIN), JSON, count=count)
     client.load("aggregate", server.query(AGGREGATE + " LIMIT {n}"), JSON, count=PLACES, connections=2)
     client.load("aggregate, repeated", server.query(AGGREGATE), JSON, count=1, connections=2)
     rows(client)
