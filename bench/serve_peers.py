@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -56,7 +57,10 @@ class Server(ABC):
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Serve for as long as the block lasts."""
+        """Serve for as long as the block lasts. Raises OSError when the port is taken: another would be measured."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of one that has ended do not matter
+            probe.bind(("127.0.0.1", self.port))
         log = (self.folder / f"{self.name}.log").open("wb")
         with log:
             self.process = subprocess.Popen(
