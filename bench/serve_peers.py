@@ -156,7 +156,7 @@ class City(Server):
         there = {name: known.get(f'cityorchestra_resident{{process="{name}"}}') == "1" for name in _PROCESSES}
         sizes = [float(size) for size in needed.values() if size is not None]
         all_fit = len(sizes) == len(needed) and sum(sizes) <= allowed
-        too_large = {"web": sizes[:1] > [allowed], "workers": not all_fit}
+        too_large = {"web": bool(sizes) and sizes[0] > allowed, "workers": not all_fit}
         return len(sizes) == len(needed) and all(there[name] or too_large[name] for name in needed)
 
 

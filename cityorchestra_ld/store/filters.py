@@ -56,7 +56,7 @@ class _Expressions:
         if plain.is_mark("!"):
             return _not(self.one())
         if plain.is_mark("("):
-            test = self._any()
+            test = self._chain("|", lambda: self._chain("&", self.one, wanted=False), wanted=True)
             plain.mark(")")
             return test
         if plain.word("BOUND"):
@@ -72,19 +72,13 @@ class _Expressions:
         if self.parts > PARTS:
             raise NotPlainError
 
-    def _any(self) -> Test:
-        tests = [self._all()]
-        while self._plain.is_mark("|"):
-            self._plain.mark("|")
-            tests.append(self._all())
-        return _first(tests, wanted=True)
-
-    def _all(self) -> Test:
-        tests = [self.one()]
-        while self._plain.is_mark("&"):
-            self._plain.mark("&")
-            tests.append(self.one())
-        return _first(tests, wanted=False)
+    def _chain(self, mark: str, read: Callable[[], Test], *, wanted: bool) -> Test:
+        """Read tests with a mark, written twice, between them."""
+        tests = [read()]
+        while self._plain.is_mark(mark):
+            self._plain.mark(mark)
+            tests.append(read())
+        return _first(tests, wanted=wanted)
 
     def _argument(self) -> str:
         self._plain.mark("(")

@@ -32,11 +32,6 @@ class Reply:
         self._wake: asyncio.Future[None] | None = None
         self._listener: Callable[[], None] | None = None
 
-    @property
-    def has_frame(self) -> bool:
-        """Tell whether a frame is there."""
-        return bool(self.frames)
-
     def pop(self) -> tuple[bytes, bytes]:
         """Take the next frame: its kind and its payload."""
         frame = self.frames.popleft()

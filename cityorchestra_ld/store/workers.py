@@ -20,7 +20,7 @@ from cityorchestra_ld.courtesy import follow, give_way, hurry
 from cityorchestra_ld.errors import StoreError, Text
 from cityorchestra_ld.model import Generation
 from cityorchestra_ld.store import frames
-from cityorchestra_ld.store.frames import Ready, Request, Settings
+from cityorchestra_ld.store.frames import Ready, Settings
 from cityorchestra_ld.store.replies import Reply, WorkerGoneError
 from cityorchestra_ld.store.sandbox import child_environment
 
@@ -214,12 +214,12 @@ class QueryWorker(asyncio.Protocol):
 
     # --- talk -------------------------------------------------------------------------------------------------------------
 
-    def ask(self, request: Request) -> Reply:
-        """Send a query; it is answered when those that were asked before are."""
-        return self.put(msgspec.json.encode(request))
-
     def put(self, payload: bytes) -> Reply:
-        """Send a query that is written already; one behind others goes out with all that come in this turn of the loop."""
+        """
+        Send a request; it is answered when those that were put before are.
+
+        One behind others goes out with all that come in this turn of the loop.
+        """
         if not self.line:
             self.asked_at = time.monotonic()
             self._write(payload)

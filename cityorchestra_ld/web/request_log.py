@@ -70,7 +70,7 @@ def network(address: str) -> str:
 
 def path_of(raw: bytes) -> str:
     """Take the path of a request as it was sent; whatever could forge a line of log is written as an escape."""
-    return _path_of(raw.partition(b"?")[0])
+    return _path_of(raw.partition(b"?")[0][: _PATH + 1])  # no more of it: these are kept
 
 
 @lru_cache(maxsize=256)

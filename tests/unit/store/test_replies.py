@@ -17,7 +17,7 @@ from cityorchestra_ld.store.replies import Reply, WorkerGoneError
 from cityorchestra_ld.store.worker_main import Line
 from cityorchestra_ld.store.workers import QueryWorker
 
-REQUEST = Request(text="ASK {}", default_graphs=[], named_graphs=[], media_type="text/csv", rows=1)
+REQUEST = msgspec.json.encode(Request(text="ASK {}", default_graphs=[], named_graphs=[], media_type="text/csv", rows=1))
 HEAD = msgspec.json.encode(Head(kind="solutions", media_type="text/csv"))
 END = msgspec.json.encode(End(rows=1))
 ERROR = msgspec.json.encode(Failure("evaluation", "no"))
@@ -48,12 +48,12 @@ class Asked:
         self.frames: list[tuple[bytes, bytes]] = []
         self.heard = 0
         self.order, self.name = order, name
-        self.reply = worker.ask(REQUEST)
+        self.reply = worker.put(REQUEST)
         self.reply.listen(self.take)
 
     def take(self) -> None:
         self.heard += 1
-        while self.reply.has_frame:
+        while self.reply.frames:
             self.frames.append(self.reply.pop())
         if self.frames and self.frames[-1][0] in frames.LAST:
             self.order.append(self.name)
@@ -110,17 +110,17 @@ def test_each_question_gets_its_own_answer_wherever_the_bytes_are_cut() -> None:
 def test_questions_go_out_in_their_order_all_behind_the_first_together_and_the_first_of_a_line_sets_its_age() -> None:
     async def scenario() -> None:
         worker, wire = made()
-        first = worker.ask(REQUEST)
+        first = worker.put(REQUEST)
         began = worker.asked_at
         await asyncio.sleep(0.001)
-        others = [msgspec.structs.replace(REQUEST, text=f"ASK {{ {number} }}") for number in range(3)]
-        replies = [first, *map(worker.ask, others)]
+        others = [b"%d" % number for number in range(3)]
+        replies = [first, *map(worker.put, others)]
         assert list(worker.line) == replies and worker.asked_at == began
         await asyncio.sleep(0)
-        sent = [[frames.frame(b"Q", msgspec.json.encode(each)) for each in part] for part in ([REQUEST], others)]
+        sent = [[frames.frame(b"Q", each) for each in part] for part in ([REQUEST], others)]
         assert wire.written == [b"".join(part) for part in sent]
         worker.data_received(bytes_of([[(frames.WHOLE, b"")]] * 4))
-        worker.ask(REQUEST)
+        worker.put(REQUEST)
         assert worker.asked_at > began and wire.written[2:] == wire.written[:1]
 
     within(scenario)
@@ -148,13 +148,13 @@ def test_what_nobody_wants_is_thrown_away_and_holds_nobody_up() -> None:
 def test_one_dropped_in_the_middle_of_its_answer_gives_its_bytes_back() -> None:
     def scenario() -> None:
         worker, wire = made()
-        slow, other = worker.ask(REQUEST), worker.ask(REQUEST)
+        slow, other = worker.put(REQUEST), worker.put(REQUEST)
         worker.data_received(bytes_of([[(frames.HEAD, HEAD), *[(frames.DATA, b"x" * frames.CHUNK)] * 5]]))
         assert wire.done == ["pause"] and worker._waiting > LIMIT
         slow.drop()
-        assert wire.done == ["pause", "resume"] and worker._waiting == 0 and not slow.has_frame
+        assert wire.done == ["pause", "resume"] and worker._waiting == 0 and not slow.frames
         worker.data_received(bytes_of([[(frames.DATA, b"x" * frames.CHUNK)] * 9, [(frames.END, END)], ANSWERS[0]]))
-        assert wire.done == ["pause", "resume"] and not slow.has_frame
+        assert wire.done == ["pause", "resume"] and not slow.frames
         assert other.pop() == ANSWERS[0][0] and worker._waiting == 0
 
     within(scenario)
@@ -163,7 +163,7 @@ def test_one_dropped_in_the_middle_of_its_answer_gives_its_bytes_back() -> None:
 def test_a_line_is_wanted_until_all_in_it_were_dropped() -> None:
     def scenario() -> None:
         worker, _ = made()
-        replies = [worker.ask(REQUEST) for _ in range(3)]
+        replies = [worker.put(REQUEST) for _ in range(3)]
         wanted = []
         for reply in replies:
             wanted.append(worker.is_wanted)
@@ -176,11 +176,11 @@ def test_a_line_is_wanted_until_all_in_it_were_dropped() -> None:
 def test_a_slow_reader_pauses_the_worker_and_reading_on_wakes_it() -> None:
     def scenario() -> None:
         worker, wire = made()
-        reply = worker.ask(REQUEST)
+        reply = worker.put(REQUEST)
         for _ in range(6):
             worker.data_received(bytes_of([[(frames.DATA, b"x" * frames.CHUNK)]]))
         assert wire.done == ["pause"]
-        while reply.has_frame:
+        while reply.frames:
             reply.pop()
         assert wire.done == ["pause", "resume"] and worker._waiting == 0
 
@@ -192,7 +192,7 @@ def test_all_in_a_line_hear_of_the_end_of_their_worker() -> None:
         worker, _ = made()
         order: list[int] = []
         heard = [Asked(worker, order, number) for number in range(2)]
-        replies = [worker.ask(REQUEST) for _ in range(2)]
+        replies = [worker.put(REQUEST) for _ in range(2)]
         waiting = [asyncio.create_task(reply.wait()) for reply in replies]
         await asyncio.sleep(0)
         worker.data_received(bytes_of([ANSWERS[0], streamed(1)[:2]]))
@@ -203,7 +203,7 @@ def test_all_in_a_line_hear_of_the_end_of_their_worker() -> None:
         assert heard[1].frames == streamed(1)[:2] and heard[1].heard == 2
         assert heard[0].reply.ended and not heard[1].reply.ended
         with pytest.raises(WorkerGoneError):
-            await worker.ask(REQUEST).wait()
+            await worker.put(REQUEST).wait()
 
     within(scenario)
 
@@ -231,7 +231,7 @@ def test_who_hears_an_answer_may_ask_the_same_worker_at_once() -> None:
             first.pop()
             further.append(Asked(worker, order, 7))
 
-        first = worker.ask(REQUEST)
+        first = worker.put(REQUEST)
         first.listen(again)
         second = Asked(worker, order, 2)
         worker.data_received(bytes_of([ANSWERS[0], ANSWERS[1], ANSWERS[3]]))
@@ -243,7 +243,7 @@ def test_who_hears_an_answer_may_ask_the_same_worker_at_once() -> None:
 def test_waiting_for_a_reply_ends_in_time() -> None:
     async def scenario() -> None:
         worker, _ = made()
-        reply: Reply = worker.ask(REQUEST)
+        reply: Reply = worker.put(REQUEST)
         with pytest.raises(TimeoutError):
             await reply.wait(0.001)
         worker.data_received(bytes_of([ANSWERS[0]]))
